@@ -1,0 +1,87 @@
+// What portshim says: findings, and the one table of their ids. Pure.
+#pragma once
+
+#include <cstdint>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace portshim::finding {
+
+enum class Severity : std::uint8_t { debug, info, warning, error };
+
+/// Stable numbers: they are printed as PSnnn and people search for them. Never reuse one.
+enum class Id : std::uint16_t {
+  // PS1xx ports
+  low_port = 101,
+  new_port_taken = 102,
+  low_port_kept = 103,
+  not_kept = 104,
+  collision = 105,
+  merged = 106,
+  placeholder = 107,
+  immovable = 108,
+  capability_not_usable = 109,
+  // PS2xx addresses and sources
+  will_fail = 201,
+  repaired = 202,
+  ambiguous_name = 203,
+  expanded = 204,
+  iis_variables = 205,
+  // PS4xx exec
+  not_found = 401,
+  is_directory = 402,
+  not_executable = 403,
+  noexec_mount = 404,
+  interpreter_missing = 405,
+  carriage_return = 406,
+  wrong_machine = 407,
+  loader_missing = 408,
+  dangling_link = 409,
+  capability_not_bounding = 410,
+  app_missing = 411,
+  runtimeconfig_missing = 412,
+  no_dotnet = 413,
+  environment_too_large = 414,
+  exec_failed = 419,
+  // PS9xx portshim's own settings and state
+  invalid_setting = 901,
+  wrong_command_line = 902,
+  set_user_id = 903,
+  not_in_this_version = 904,
+  own_failure = 905,
+};
+
+struct Finding {
+  Id id{};
+  Severity severity = Severity::warning;
+  std::string what;  ///< makes sense alone
+  std::string why;
+  std::string did;   ///< empty: nothing was done
+  std::string next;
+  bool operator==(const Finding&) const = default;
+};
+
+/// One row of the table of ids: the README's table is tested against it.
+struct Entry {
+  Id id;
+  std::string_view title;  ///< what it means, in a few words
+};
+[[nodiscard]] std::span<const Entry> table();
+
+/// "PS101"
+[[nodiscard]] std::string to_string(Id id);
+/// "debug", "info", "warning", "error"
+[[nodiscard]] std::string_view to_string(Severity severity);
+
+/// Text from outside made fit for a message (DESIGN.md's rules, applied in this order): user info of URLs masked
+/// ("http://***@host"), invalid UTF-8 as U+FFFD, control characters (C0, DEL, C1, U+2028/9, bidi) escaped as \n, \t,
+/// \u001b, cut at 256 bytes at a character's border with "..." after it.
+[[nodiscard]] std::string quote(std::string_view text);
+
+/// The candidate nearest to `word` (Levenshtein distance, ASCII case ignored), or empty when none is near enough (at
+/// most a third of its length, at least 1).
+[[nodiscard]] std::string_view nearest(std::string_view word, std::span<const std::string_view> candidates);
+
+}  // namespace portshim::finding

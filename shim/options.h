@@ -1,0 +1,68 @@
+// The command line and the PORTSHIM_* variables. Pure.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "shim/finding.h"
+#include "shim/log.h"
+
+namespace portshim::options {
+
+enum class Mode : std::uint8_t { off, explain, validate, rewrite };
+enum class Check : std::uint8_t { no, text, json };
+enum class FloorKind : std::uint8_t { portable, kernel, number };
+
+struct Floor {
+  FloorKind kind = FloorKind::portable;
+  std::uint16_t number = 0;  ///< when kind is number
+  bool operator==(const Floor&) const = default;
+};
+
+struct Options {
+  Mode mode = Mode::off;
+  Floor floor;
+  std::map<std::uint16_t, std::uint16_t> map;  ///< old port to new port, both 1..65535
+  bool keep = false;
+  bool expand = false;
+  log::Format log_format = log::Format::text;
+  finding::Severity log_level = finding::Severity::warning;
+  Check check = Check::no;
+  bool help = false;
+  bool version = false;
+};
+
+/// What the command line and the environment say.
+struct Invocation {
+  Options options;
+  bool by_other_name = false;            ///< basename(argv[0]) does not begin with "portshim"
+  std::size_t command = 0;               ///< index in argv of COMMAND; argv.size() when there is none
+  std::vector<finding::Finding> invalid;  ///< PS901: variables with invalid values; their defaults are used
+  /// A command line (or PORTSHIM_USER) that portshim must not go on with, and its exit code.
+  std::optional<finding::Finding> refusal;
+  int refusal_code = 0;
+};
+
+/// Parses argv and environment ("NAME=VALUE" each). Called by another name, argv holds no options and COMMAND is
+/// argv[0]. Where argv is wrong, `refusal` is set, and log format and level are still what the rest says.
+/// Nesting: `argv` may be the tail of a longer one, starting at another portshim.
+[[nodiscard]] Invocation parse(std::span<const std::string> argv, std::span<const std::string> environment);
+
+/// What --help prints.
+[[nodiscard]] std::string help();
+/// What --version prints: "portshim 0.1.0\n".
+[[nodiscard]] std::string version();
+
+/// "off", "explain", "validate", "rewrite"
+[[nodiscard]] std::string_view to_string(Mode mode);
+
+/// The value of a variable in an environment block (the first entry of that name), or nothing.
+[[nodiscard]] std::optional<std::string_view> variable(std::span<const std::string> environment, std::string_view name);
+
+}  // namespace portshim::options

@@ -1,0 +1,54 @@
+// What the process will be allowed after exec: capabilities, the floor, and trial binds.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "shim/address.h"
+#include "shim/options.h"
+#include "shim/system.h"
+
+namespace portshim::privilege {
+
+/// The identity of the target after exec, and what the host allows.
+struct Identity {
+  uid_t uid = 0;                       ///< effective
+  gid_t gid = 0;                       ///< effective
+  bool net_bind_service = false;       ///< CAP_NET_BIND_SERVICE will be effective after exec
+  bool bounding_only = false;          ///< it is in the bounding set but will not be effective (a granted capability
+                                       ///< that a non-root process does not get)
+  std::uint16_t port_start = 1024;     ///< net.ipv4.ip_unprivileged_port_start; 1024 where there is no such file
+  bool port_start_known = true;        ///< the file was there and readable
+};
+
+/// CAP_NET_BIND_SERVICE after execve of a program with `file` capabilities (capabilities(7), "Transformation of
+/// capabilities during execve()"; security/commoncap.c, cap_bprm_creds_from_file). `file` counts for nothing on a
+/// nosuid mount: pass nullopt then.
+[[nodiscard]] system::CapabilitySet effective_after_exec(const system::ProcessCapabilities& process, uid_t effective_uid,
+                                                         const std::optional<system::FileCapabilities>& file);
+
+/// Reads ids, capabilities of this process and of the program `path` (empty: a plain file), and the sysctl.
+[[nodiscard]] Identity predict(const system::System& system, const std::string& path);
+
+/// The lowest port that the app may use: DESIGN's floor. 0 = every port.
+[[nodiscard]] std::uint16_t floor(const options::Floor& wanted, const Identity& identity);
+
+/// What the kernel says to binds, by (bind target without scheme). Only what was asked for is in it.
+class Trial {
+ public:
+  /// Tries every target (ip ANY: dual-mode "::" and where that fails but for EADDRINUSE "0.0.0.0"; LOCAL: both
+  /// loopbacks, allowed when one is) in one forked child as `identity`. Unix sockets and port 0 are left out.
+  static Trial run(const system::System& system, const Identity& identity, const std::vector<address::Target>& targets);
+
+  /// unknown for what was not tried.
+  [[nodiscard]] address::Verdict verdict(const address::Target& target) const;
+  void set(const address::Target& target, address::Verdict verdict);
+
+ private:
+  std::map<std::pair<std::string, std::uint16_t>, address::Verdict> verdicts_;
+};
+
+}  // namespace portshim::privilege

@@ -1,0 +1,155 @@
+// The interface to the kernel: the only way in which portshim reads the system, so that tests can replace it.
+#pragma once
+
+#include <sys/types.h>
+
+#include <cstdint>
+#include <expected>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace portshim::system {
+
+/// A failed system call: errno, and what was being done ("open /app/App.dll").
+struct Error {
+  int code = 0;
+  std::string doing;
+  /// "open /app/App.dll: Permission denied"
+  [[nodiscard]] std::string message() const;
+};
+
+template <typename T>
+using Result = std::expected<T, Error>;
+
+enum class FileType : std::uint8_t { regular, directory, symlink, other };
+
+struct FileStatus {
+  FileType type = FileType::other;
+  mode_t mode = 0;  ///< permission bits, 07777
+  std::uint64_t size = 0;
+  uid_t owner = 0;
+};
+
+/// How the file system of a path is mounted (statvfs(3) f_flag).
+struct MountFlags {
+  bool noexec = false;
+  bool nosuid = false;
+};
+
+/// A set of capabilities as a bit mask, bit n = capability n (capabilities(7)).
+using CapabilitySet = std::uint64_t;
+inline constexpr CapabilitySet kNetBindService = CapabilitySet{1} << 10U;
+
+/// The file's security.capability (capabilities(7), "File capabilities").
+struct FileCapabilities {
+  CapabilitySet permitted = 0;
+  CapabilitySet inheritable = 0;
+  bool effective = false;
+};
+
+struct ProcessCapabilities {
+  CapabilitySet effective = 0;
+  CapabilitySet permitted = 0;
+  CapabilitySet inheritable = 0;
+  CapabilitySet bounding = 0;
+  CapabilitySet ambient = 0;
+  bool no_root = false;           ///< SECBIT_NOROOT
+  bool no_new_privileges = false;  ///< PR_GET_NO_NEW_PRIVS
+};
+
+struct Ids {
+  uid_t uid = 0, effective_uid = 0;
+  gid_t gid = 0, effective_gid = 0;
+};
+
+/// One TCP bind(2) to try. `address` is an IPv4 or IPv6 address; "::" is tried dual-mode.
+struct BindAttempt {
+  std::string address;
+  std::uint16_t port = 0;
+  bool operator==(const BindAttempt&) const = default;
+};
+
+/// Everything that portshim asks of the system. Paths are used as given; relative ones are relative to the cwd.
+/// Files are opened O_NONBLOCK|O_CLOEXEC; what is not a regular file is refused with EINVAL, what is larger than
+/// kMaxFileSize with EFBIG.
+class System {
+ public:
+  static constexpr std::uint64_t kMaxFileSize = std::uint64_t{16} << 20U;
+
+  System() = default;
+  System(const System&) = delete;
+  System& operator=(const System&) = delete;
+  virtual ~System() = default;
+
+  /// The whole regular file.
+  [[nodiscard]] virtual Result<std::string> read_file(const std::string& path) const = 0;
+  /// At most `length` bytes from `offset`; fewer at the end of the file. No limit on the file's size.
+  [[nodiscard]] virtual Result<std::string> read_part(const std::string& path, std::uint64_t offset,
+                                                      std::size_t length) const = 0;
+  /// stat(2), or lstat(2) when `follow` is false.
+  [[nodiscard]] virtual Result<FileStatus> status(const std::string& path, bool follow = true) const = 0;
+  /// faccessat(2) with AT_EACCESS and X_OK: may this process execute (or search) it?
+  [[nodiscard]] virtual Result<void> executable(const std::string& path) const = 0;
+  /// faccessat(2) with AT_EACCESS and R_OK.
+  [[nodiscard]] virtual Result<void> readable(const std::string& path) const = 0;
+  /// Names in a directory, unsorted, without "." and "..".
+  [[nodiscard]] virtual Result<std::vector<std::string>> list(const std::string& directory) const = 0;
+  /// readlink(2).
+  [[nodiscard]] virtual Result<std::string> read_link(const std::string& path) const = 0;
+  /// realpath(3).
+  [[nodiscard]] virtual Result<std::string> real_path(const std::string& path) const = 0;
+  /// getcwd(2).
+  [[nodiscard]] virtual Result<std::string> current_directory() const = 0;
+  [[nodiscard]] virtual Result<MountFlags> mount_flags(const std::string& path) const = 0;
+  /// Nothing when the file has none (ENODATA) or the file system knows none (ENOTSUP).
+  [[nodiscard]] virtual Result<std::optional<FileCapabilities>> file_capabilities(const std::string& path) const = 0;
+
+  [[nodiscard]] virtual Ids ids() const = 0;
+  [[nodiscard]] virtual Result<ProcessCapabilities> capabilities() const = 0;
+  /// The machine as in ELF e_machine (EM_X86_64 = 62, EM_AARCH64 = 183).
+  [[nodiscard]] virtual std::uint16_t elf_machine() const = 0;
+
+  /// Tries each bind in a forked child whose effective set has CAP_NET_BIND_SERVICE as said (SO_REUSEADDR, no
+  /// listen; the child is reaped). One errno per attempt, 0 = the kernel allowed it. An error of the trial itself
+  /// (fork, capset, pipe) is the Result's.
+  [[nodiscard]] virtual Result<std::vector<int>> try_binds(std::span<const BindAttempt> attempts,
+                                                           bool net_bind_service) const = 0;
+
+  /// execve(2); returns only on failure, with its error.
+  [[nodiscard]] virtual Error execute(const std::string& path, const std::vector<std::string>& argv,
+                                      const std::vector<std::string>& environment) = 0;
+  /// One write(2) (continued after a short write; EINTR retried). A failed write is dropped. SIGPIPE never kills.
+  virtual void write(int descriptor, std::string_view text) = 0;
+  [[nodiscard]] virtual bool is_terminal(int descriptor) const = 0;
+};
+
+/// The real one.
+class Linux final : public System {
+ public:
+  [[nodiscard]] Result<std::string> read_file(const std::string& path) const override;
+  [[nodiscard]] Result<std::string> read_part(const std::string& path, std::uint64_t offset,
+                                              std::size_t length) const override;
+  [[nodiscard]] Result<FileStatus> status(const std::string& path, bool follow = true) const override;
+  [[nodiscard]] Result<void> executable(const std::string& path) const override;
+  [[nodiscard]] Result<void> readable(const std::string& path) const override;
+  [[nodiscard]] Result<std::vector<std::string>> list(const std::string& directory) const override;
+  [[nodiscard]] Result<std::string> read_link(const std::string& path) const override;
+  [[nodiscard]] Result<std::string> real_path(const std::string& path) const override;
+  [[nodiscard]] Result<std::string> current_directory() const override;
+  [[nodiscard]] Result<MountFlags> mount_flags(const std::string& path) const override;
+  [[nodiscard]] Result<std::optional<FileCapabilities>> file_capabilities(const std::string& path) const override;
+  [[nodiscard]] Ids ids() const override;
+  [[nodiscard]] Result<ProcessCapabilities> capabilities() const override;
+  [[nodiscard]] std::uint16_t elf_machine() const override;
+  [[nodiscard]] Result<std::vector<int>> try_binds(std::span<const BindAttempt> attempts,
+                                                   bool net_bind_service) const override;
+  [[nodiscard]] Error execute(const std::string& path, const std::vector<std::string>& argv,
+                              const std::vector<std::string>& environment) override;
+  void write(int descriptor, std::string_view text) override;
+  [[nodiscard]] bool is_terminal(int descriptor) const override;
+};
+
+}  // namespace portshim::system

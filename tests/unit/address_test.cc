@@ -1,0 +1,3 @@
+#include "shim/address.h"
+
+#include <gtest/gtest.h>

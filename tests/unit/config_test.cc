@@ -1,0 +1,3 @@
+#include "shim/config.h"
+
+#include <gtest/gtest.h>

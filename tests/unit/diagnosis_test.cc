@@ -1,0 +1,3 @@
+#include "shim/diagnosis.h"
+
+#include <gtest/gtest.h>

@@ -1,0 +1,3 @@
+#include "shim/finding.h"
+
+#include <gtest/gtest.h>

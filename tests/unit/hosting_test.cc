@@ -1,0 +1,3 @@
+#include "shim/hosting.h"
+
+#include <gtest/gtest.h>

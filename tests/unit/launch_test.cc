@@ -1,0 +1,3 @@
+#include "shim/launch.h"
+
+#include <gtest/gtest.h>

@@ -1,0 +1,3 @@
+#include "shim/log.h"
+
+#include <gtest/gtest.h>

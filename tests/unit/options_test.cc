@@ -1,0 +1,3 @@
+#include "shim/options.h"
+
+#include <gtest/gtest.h>

@@ -1,0 +1,3 @@
+#include "shim/policy.h"
+
+#include <gtest/gtest.h>

@@ -1,0 +1,3 @@
+#include "shim/privilege.h"
+
+#include <gtest/gtest.h>

@@ -1,0 +1,3 @@
+#include "shim/report.h"
+
+#include <gtest/gtest.h>

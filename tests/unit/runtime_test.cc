@@ -1,0 +1,3 @@
+#include "shim/runtime.h"
+
+#include <gtest/gtest.h>

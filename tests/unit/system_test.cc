@@ -1,0 +1,3 @@
+#include "shim/system.h"
+
+#include <gtest/gtest.h>
