@@ -1,5 +1,6 @@
 # Every library is a distribution package; nothing is vendored or downloaded.
 find_package(fmt 9 REQUIRED)
+set(Boost_USE_STATIC_LIBS ON)
 find_package(Boost 1.74 REQUIRED COMPONENTS program_options)
 find_package(RapidJSON REQUIRED)
 find_path(LIBCAP_INCLUDE_DIR sys/capability.h REQUIRED)

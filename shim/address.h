@@ -49,7 +49,8 @@ struct Parts {
 struct Target {
   bool https = false;
   Bind bind = Bind::any;
-  std::string address;     ///< the IP address as .NET prints it (no brackets), or the socket path; else empty
+  std::string
+      address;  ///< the IP address as .NET prints it (no brackets), the socket path, the pipe's name; else empty
   std::uint16_t port = 0;  ///< 0 for unix_socket and named_pipe
   bool operator==(const Target&) const = default;
 };
@@ -61,17 +62,20 @@ struct Target {
 [[nodiscard]] std::expected<Target, Exception> resolve(std::string_view address, int major);
 
 /// The address with its port changed, and nothing else. The port text is what follows the last ':' of the authority
-/// outside brackets; where there is none, or where it is no Int32 and the host with it is an IP address, ":port" is
-/// appended to the authority. Unix socket and pipe addresses, and text without "://", come back unchanged.
+/// outside (closed) brackets; where there is none, or where it is no Int32 and the host with it is an IP address or no
+/// host would be left, ":port" is appended to the authority. Unix socket and pipe addresses, and text without "://",
+/// come back unchanged. A text that was no port and stood behind a name or address that Kestrel knows
+/// ("http://localhost:${PORT}") hid that from Kestrel, which binds a wildcard then; with the new port it binds what is
+/// written.
 [[nodiscard]] std::string with_port(std::string_view address, std::uint16_t port);
 
 /// The text where the address has its port, when it is there but is not an Int32, so that .NET takes the scheme's
 /// default port without a word: "${PORT}" of "http://+:${PORT}", "" of "http://+:". Empty optional when the port is a
-/// number, is missing altogether, or belongs to an IP address.
+/// number, is missing altogether (also in "http://user:password@host"), or belongs to an IP address.
 [[nodiscard]] std::optional<std::string_view> unparsable_port(std::string_view address);
 
 /// True for text that looks like a variable that nobody filled in: "$PORT", "${PORT}", "{port}", "%PORT%", "<port>",
-/// "#{port}#", "[[port]]" anywhere in it.
+/// "#{port}#", "[[port]]", "$(PORT)" anywhere in it.
 [[nodiscard]] bool has_placeholder(std::string_view text);
 
 /// int.TryParse(text, NumberStyles.Integer, InvariantCulture).
@@ -85,14 +89,17 @@ struct Target {
 [[nodiscard]] std::string_view trim(std::string_view text);
 
 /// True when every socket address that `inner` binds is among those of `outer` (same port is assumed): a wildcard
-/// covers everything, localhost covers 127.0.0.1 and ::1, 0.0.0.0 covers every IPv4 address.
+/// covers everything, localhost covers 127.0.0.1 and ::1, 0.0.0.0 covers every IPv4 address, :: (dual-mode) is a
+/// wildcard,
+/// ::ffff:a.b.c.d is a.b.c.d. A Unix socket or pipe covers itself.
 [[nodiscard]] bool covers(const Target& outer, const Target& inner);
 
 /// True when the two cannot be bound side by side on one port (same port is assumed): EADDRINUSE in inet_csk_get_port.
-/// False for unix sockets and pipes.
+/// False for unix sockets and pipes, and for port 0, which the kernel replaces by a free one.
 [[nodiscard]] bool overlaps(const Target& a, const Target& b);
 
-/// "http ANY:8080", "https 127.0.0.1:443", "http [::1]:80", "http unix:/run/k.sock": kestrel.md's notation.
+/// "http ANY:8080", "http LOCAL:80", "https 127.0.0.1:443", "http [::1]:80", "http unix:/run/k.sock" (kestrel.md's
+/// notation), "http pipe:/name".
 [[nodiscard]] std::string to_string(const Target& target);
 
 }  // namespace portshim::address

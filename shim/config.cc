@@ -1,1 +1,265 @@
 #include "shim/config.h"
+
+#include <algorithm>
+#include <array>
+#include <iterator>
+#include <unordered_map>
+#include <unordered_set>
+#include <utility>
+
+#include "shim/casing.h"
+
+namespace portshim::config {
+namespace {
+
+constexpr std::uint32_t kInvalid = 0xFFFFFFFF;
+
+/// Decodes the code point at `at` and moves behind it; kInvalid (and one byte further) for invalid UTF-8.
+std::uint32_t decode(std::string_view text, std::size_t& at) {
+  const auto byte = [&](std::size_t i) { return static_cast<unsigned char>(text[i]); };
+  const unsigned lead = byte(at);
+  const std::size_t length = lead < 0xE0 ? 2 : lead < 0xF0 ? 3 : 4;
+  if (lead < 0xC2 || lead > 0xF4 || at + length > text.size()) {
+    ++at;
+    return kInvalid;
+  }
+  std::uint32_t point = lead & (0xFFU >> (length + 1));
+  for (std::size_t i = 1; i < length; ++i) {
+    if ((byte(at + i) & 0xC0U) != 0x80U) {
+      ++at;
+      return kInvalid;
+    }
+    point = (point << 6U) | (byte(at + i) & 0x3FU);
+  }
+  at += length;
+  return point;
+}
+
+void encode(std::uint32_t point, std::string& out) {
+  if (point < 0x800) {
+    out += static_cast<char>(0xC0U | (point >> 6U));
+  } else {
+    if (point < 0x10000) {
+      out += static_cast<char>(0xE0U | (point >> 12U));
+    } else {
+      out += static_cast<char>(0xF0U | (point >> 18U));
+      out += static_cast<char>(0x80U | ((point >> 12U) & 0x3FU));
+    }
+    out += static_cast<char>(0x80U | ((point >> 6U) & 0x3FU));
+  }
+  out += static_cast<char>(0x80U | (point & 0x3FU));
+}
+
+std::uint32_t upper(std::uint32_t point) {
+  const auto* range = std::ranges::lower_bound(kCaseRanges, point, {}, &CaseRange::last);
+  const bool mapped = range != kCaseRanges.end() && range->first <= point && (point - range->first) % range->step == 0;
+  return mapped ? static_cast<std::uint32_t>(static_cast<std::int64_t>(point) + range->delta) : point;
+}
+
+char upper_ascii(char c) {
+  return c >= 'a' && c <= 'z' ? static_cast<char>(c - 'a' + 'A') : c;
+}
+
+/// Keys that some builder reads (kestrel.md sections 3.1, 3.3, 3.4, 3.7, 6).
+bool is_read(std::string_view folded_key) {
+  static constexpr std::array<std::string_view, 11> kKeys = {
+      "URLS",        "HTTP_PORTS",      "HTTPS_PORTS", "PREFERHOSTINGURLS", "ENVIRONMENT", "CONTENTROOT",
+      "SERVER.URLS", "APPLICATIONNAME", "PORT",        "APPL_PATH",         "TOKEN"};
+  return folded_key.starts_with("KESTREL:") || std::ranges::find(kKeys, folded_key) != kKeys.end();
+}
+
+/// "__" becomes ':', left to right.
+std::string normalise(std::string_view name) {
+  std::string key;
+  for (std::size_t i = 0; i < name.size(); ++i) {
+    if (name.substr(i, 2) == "__") {
+      key += ':';
+      ++i;
+    } else {
+      key += name[i];
+    }
+  }
+  return key;
+}
+
+bool starts_with_ignoring_case(std::string_view text, std::string_view prefix) {
+  return text.size() >= prefix.size() &&
+         std::ranges::equal(text.substr(0, prefix.size()), prefix, {}, upper_ascii, upper_ascii);
+}
+
+/// The settings that the environment has under a prefix: by folded key, the differently spelled ones in the order of
+/// the block.
+std::map<std::string, std::vector<Setting>> collect_environment(std::span<const std::string> environment,
+                                                                std::string_view prefix) {
+  std::map<std::string, std::vector<Setting>> found;
+  std::unordered_set<std::string_view> seen;
+  for (std::size_t i = 0; i < environment.size(); ++i) {
+    const std::string_view entry = environment[i];
+    const std::size_t equals = entry.find('=', 1);  // as .NET: a name may begin with '='
+    if (equals == std::string_view::npos) continue;
+    const std::string_view name = entry.substr(0, equals);
+    std::string key = normalise(name);
+    if (!starts_with_ignoring_case(key, prefix)) continue;
+    key.erase(0, prefix.size());
+    std::string folded = fold(key);
+    if (!is_read(folded) || !seen.insert(name).second) continue;
+    found[std::move(folded)].push_back(
+        {.key = std::move(key),
+         .value = std::string(entry.substr(equals + 1)),
+         .origin = {.kind = Origin::Kind::variable, .index = i, .value_at = equals + 1, .name = std::string(name)}});
+  }
+  return found;
+}
+
+}  // namespace
+
+std::string fold(std::string_view key) {
+  std::string out;
+  out.reserve(key.size());
+  for (std::size_t at = 0; at < key.size();) {
+    if (static_cast<unsigned char>(key[at]) < 0x80) {
+      out += upper_ascii(key[at++]);
+      continue;
+    }
+    const std::size_t start = at;
+    const std::uint32_t point = decode(key, at);
+    if (point == kInvalid) {
+      out += key.substr(start, at - start);
+    } else {
+      encode(upper(point), out);
+    }
+  }
+  return out;
+}
+
+bool child_before(std::string_view a, std::string_view b) {
+  if (a.empty() || b.empty()) return a.empty() && !b.empty();
+  const auto x = address::parse_int32(a);
+  const auto y = address::parse_int32(b);
+  if (x && y) return *x < *y;
+  if (x || y) return x.has_value();
+  return fold(a) < fold(b);
+}
+
+void Provider::set(Setting setting) {
+  const auto [it, added] = settings_.try_emplace(fold(setting.key), setting);
+  if (added) return;
+  it->second.value = std::move(setting.value);
+  it->second.origin = std::move(setting.origin);
+}
+
+const Setting* Provider::find(std::string_view key) const {
+  const auto it = settings_.find(fold(key));
+  return it == settings_.end() ? nullptr : &it->second;
+}
+
+Provider from_environment(std::span<const std::string> environment, std::string_view prefix, std::size_t variant) {
+  Provider provider;
+  for (auto& [folded, settings] : collect_environment(environment, prefix)) {
+    provider.set(std::move(settings[std::min(variant, settings.size() - 1)]));
+  }
+  return provider;
+}
+
+std::size_t count_variants(std::span<const std::string> environment, std::span<const std::string_view> prefixes,
+                           std::vector<std::vector<Origin>>* spellings) {
+  std::size_t most = 1;
+  for (const std::string_view prefix : prefixes) {
+    for (const auto& [folded, settings] : collect_environment(environment, prefix)) {
+      most = std::max(most, settings.size());
+      if (settings.size() < 2 || spellings == nullptr) continue;
+      std::vector<Origin>& origins = spellings->emplace_back();
+      std::ranges::transform(settings, std::back_inserter(origins), &Setting::origin);
+    }
+  }
+  return most;
+}
+
+std::expected<Provider, address::Exception> from_arguments(std::span<const std::string> argv, std::size_t first) {
+  Provider provider;
+  for (std::size_t i = first; i < argv.size(); ++i) {
+    const std::string& word = argv[i];
+    std::size_t key_at = 0;
+    if (word.starts_with("--")) {
+      key_at = 2;
+    } else if (word.starts_with('-') || word.starts_with('/')) {
+      key_at = 1;
+    }
+    const std::size_t equals = word.find('=');
+    const bool short_switch = key_at == 1 && word.front() == '-';
+    if (equals == std::string::npos) {
+      // A word without a dash or slash, and a short switch without a value, are ignored.
+      if (key_at == 0 || short_switch || i + 1 >= argv.size()) continue;
+      std::string key = word.substr(key_at);
+      ++i;
+      if (!is_read(fold(key))) continue;
+      provider.set(
+          {.key = std::move(key),
+           .value = argv[i],
+           .origin = {
+               .kind = Origin::Kind::argument, .index = i, .value_at = 0, .name = "argv[" + std::to_string(i) + "]"}});
+      continue;
+    }
+    if (short_switch) {
+      return std::unexpected(
+          address::Exception{.type = "System.FormatException",
+                             .message = "The short switch '" + word + "' is not defined in the switch mappings."});
+    }
+    std::string key = word.substr(key_at, equals - key_at);
+    if (!is_read(fold(key))) continue;
+    provider.set({.key = std::move(key),
+                  .value = word.substr(equals + 1),
+                  .origin = {.kind = Origin::Kind::argument,
+                             .index = i,
+                             .value_at = equals + 1,
+                             .name = "argv[" + std::to_string(i) + "]"}});
+  }
+  return provider;
+}
+
+const Setting* Configuration::find(std::string_view key) const {
+  for (auto layer = layers_.rbegin(); layer != layers_.rend(); ++layer) {
+    if (layer->chained) {
+      const Setting* setting = layer->chained->find(key);
+      if (setting != nullptr && !setting->empty()) return setting;
+    } else if (const Setting* setting = layer->provider->find(key)) {
+      return setting;
+    }
+  }
+  return nullptr;
+}
+
+std::string_view Configuration::value(std::string_view key) const {
+  const Setting* setting = find(key);
+  return setting == nullptr || !setting->value ? std::string_view{} : std::string_view{*setting->value};
+}
+
+void Configuration::collect(std::string_view folded_prefix, std::map<std::string, std::string>& names) const {
+  for (const Layer& layer : layers_) {
+    if (layer.chained) {
+      layer.chained->collect(folded_prefix, names);
+      continue;
+    }
+    const auto& settings = layer.provider->settings();
+    for (auto it = settings.lower_bound(std::string(folded_prefix));
+         it != settings.end() && it->first.starts_with(folded_prefix); ++it) {
+      // Folding keeps the number of ':' but not always the number of bytes: cut the spelled key by its parts.
+      std::string_view rest = it->second.key;
+      for (auto parts = std::ranges::count(folded_prefix, ':'); parts > 0; --parts)
+        rest.remove_prefix(rest.find(':') + 1);
+      const std::string_view name = rest.substr(0, rest.find(':'));
+      names.insert_or_assign(fold(name), std::string(name));
+    }
+  }
+}
+
+std::vector<std::string> Configuration::children(std::string_view section) const {
+  std::map<std::string, std::string> names;
+  collect(fold(section) + ":", names);
+  std::vector<std::string> out;
+  std::ranges::transform(names, std::back_inserter(out), [](const auto& entry) { return entry.second; });
+  std::ranges::stable_sort(out, child_before);
+  return out;
+}
+
+}  // namespace portshim::config

@@ -1,1 +1,104 @@
+// .NET configuration providers over the environment and the command line, and how a list of them is read.
+// Pure.
 #pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <expected>
+#include <map>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "shim/address.h"
+
+namespace portshim::config {
+
+/// Where the text of a setting stands.
+struct Origin {
+  enum class Kind : std::uint8_t { variable, argument, builtin };
+  Kind kind = Kind::builtin;
+  std::size_t index = 0;         ///< in the environment block, or in argv (0 = COMMAND)
+  std::size_t value_at = 0;      ///< byte offset of the value in that entry ("NAME=" or "--urls=" come before it)
+  std::string name = "default";  ///< the variable's name as spelled, "argv[N]", or "default"
+  bool operator==(const Origin&) const = default;
+};
+
+/// A key with its value. `value` is null only for keys that a file sets to null.
+struct Setting {
+  std::string key;  ///< as spelled, with ':' between the parts
+  std::optional<std::string> value;
+  Origin origin;
+
+  [[nodiscard]] bool empty() const { return !value || value->empty(); }
+};
+
+/// Upper-cases as .NET's OrdinalIgnoreCase does: simple case mapping, one code point to one, of UTF-8 text; 'ı', 'ſ'
+/// and the Kelvin sign do not become ASCII (OrdinalCasing.cs). Invalid bytes stay.
+[[nodiscard]] std::string fold(std::string_view key);
+
+/// Compares names of endpoints as ConfigurationKeyComparer does: "" first, then integers by value, then the others by
+/// upper-case ordinal.
+[[nodiscard]] bool child_before(std::string_view a, std::string_view b);
+
+/// One source of settings. Keys that no builder reads are not kept.
+class Provider {
+ public:
+  /// Adds, or replaces the value; a key keeps its first spelling, as in a .NET dictionary.
+  void set(Setting setting);
+  [[nodiscard]] const Setting* find(std::string_view key) const;
+  /// Settings by folded key.
+  [[nodiscard]] const std::map<std::string, Setting>& settings() const { return settings_; }
+
+ private:
+  std::map<std::string, Setting> settings_;
+};
+
+/// An environment variable provider (EnvironmentVariablesConfigurationProvider.cs): "__" becomes ':', `prefix` is
+/// compared in any case and cut off. Names that become one key are ambiguous, since .NET's order changes from run to
+/// run: `variant` says which of them wins (the last one when there are fewer). The very same name twice: the first.
+[[nodiscard]] Provider from_environment(std::span<const std::string> environment, std::string_view prefix,
+                                        std::size_t variant);
+
+/// The largest number of differently spelled names that become one key under one of the prefixes; 1 when nothing is
+/// ambiguous. `spellings`, when given, receives the origins of each ambiguous key.
+[[nodiscard]] std::size_t count_variants(std::span<const std::string> environment,
+                                         std::span<const std::string_view> prefixes,
+                                         std::vector<std::vector<Origin>>* spellings = nullptr);
+
+/// The command line provider without switch mappings (CommandLineConfigurationProvider.cs): the arguments from index
+/// `first` of `argv`.
+[[nodiscard]] std::expected<Provider, address::Exception> from_arguments(std::span<const std::string> argv,
+                                                                         std::size_t first);
+
+/// A list of providers, lowest first (ConfigurationRoot.cs): the last one that has a key wins, even with an empty
+/// value. A chained configuration reports an empty value as "not found" (ChainedConfigurationProvider.cs).
+class Configuration {
+ public:
+  /// `provider` must outlive this.
+  void add(const Provider& provider) { layers_.push_back({&provider, nullptr}); }
+  void chain(Configuration inner) {
+    layers_.push_back({nullptr, std::make_shared<const Configuration>(std::move(inner))});
+  }
+
+  /// The setting that wins, with an empty value too; null when no provider has the key.
+  [[nodiscard]] const Setting* find(std::string_view key) const;
+  /// Its value; "" when there is none.
+  [[nodiscard]] std::string_view value(std::string_view key) const;
+  /// Names of the children of a section over all providers, each once in the spelling of the highest provider, in
+  /// .NET's order (ConfigurationKeyComparer.cs).
+  [[nodiscard]] std::vector<std::string> children(std::string_view section) const;
+
+ private:
+  struct Layer {
+    const Provider* provider;
+    std::shared_ptr<const Configuration> chained;
+  };
+  void collect(std::string_view folded_prefix, std::map<std::string, std::string>& names) const;
+  std::vector<Layer> layers_;
+};
+
+}  // namespace portshim::config

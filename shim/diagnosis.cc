@@ -1,1 +1,471 @@
 #include "shim/diagnosis.h"
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include <algorithm>
+#include <array>
+#include <set>
+#include <string>
+#include <string_view>
+
+namespace portshim::diagnosis {
+namespace {
+
+using finding::Finding;
+using finding::Id;
+using finding::quote;
+using finding::Severity;
+using hosting::Prediction;
+using options::Mode;
+using policy::Decision;
+using policy::Move;
+using policy::Outcome;
+
+/// "80", "80 and 443", "80, 81 and 443"
+std::string join(const std::vector<std::uint16_t>& ports) {
+  if (ports.size() < 2) return fmt::format("{}", fmt::join(ports, ""));
+  return fmt::format("{} and {}", fmt::join(ports.begin(), ports.end() - 1, ", "), ports.back());
+}
+
+std::string_view plural(const std::vector<std::uint16_t>& ports) {
+  return ports.size() == 1 ? "port" : "ports";
+}
+
+/// "ASPNETCORE_URLS=http://+:80", "argv[2] '--urls=http://+:80'": where a setting stands and what it says.
+std::string name_setting(const hosting::Input& input, const config::Origin& origin) {
+  switch (origin.kind) {
+    case config::Origin::Kind::variable:
+      return fmt::format("{}={}", quote(origin.name), quote(policy::value_at(input, origin)));
+    case config::Origin::Kind::argument:
+      return fmt::format("{} '{}'", origin.name, quote(input.argv[origin.index]));
+    case config::Origin::Kind::builtin:
+      break;
+  }
+  return "the default address http://localhost:5000";
+}
+
+/// The same with another value.
+std::string name_changed(const hosting::Input& input, const config::Origin& origin, std::string_view value) {
+  if (origin.kind == config::Origin::Kind::variable) return fmt::format("{}={}", quote(origin.name), quote(value));
+  return fmt::format("{} '{}{}'", origin.name, quote(input.argv[origin.index].substr(0, origin.value_at)),
+                     quote(value));
+}
+
+/// One diagnosis in the making.
+class Writer {
+ public:
+  explicit Writer(const Situation& situation) : s_(situation) {}
+
+  Diagnosis write() {
+    say_app();
+    if (!s_.app.binds_nothing()) {
+      say_expansions();
+      say_repairs();
+      say_placeholders();
+      if (s_.capability_not_usable) say_capability();
+      for (const Decision& decision : s_.plan.decisions) say_decision(decision);
+      say_failures();
+      say_collision();
+      say_ambiguous();
+      say_iis();
+    }
+    std::ranges::stable_sort(out_.findings, std::ranges::greater{}, &Finding::severity);
+    return std::move(out_);
+  }
+
+ private:
+  [[nodiscard]] bool rewrites() const { return s_.options.mode == Mode::rewrite; }
+  [[nodiscard]] bool validates() const { return s_.options.mode == Mode::validate; }
+  [[nodiscard]] const hosting::Input& input() const { return rewrites() ? s_.plan.after : s_.input; }
+  [[nodiscard]] const std::vector<Prediction>& predictions() const {
+    return rewrites() ? s_.plan.predictions : s_.predictions;
+  }
+
+  void add(Id id, Severity severity, std::string what, std::string why, std::string did, std::string next) {
+    out_.findings.push_back({.id = id,
+                             .severity = severity,
+                             .what = std::move(what),
+                             .why = std::move(why),
+                             .did = std::move(did),
+                             .next = std::move(next)});
+  }
+
+  /// What is said under "did" where rewrite would have changed something.
+  [[nodiscard]] std::string nothing_done() const {
+    return validates() ? "the app was not started (exit code 78)" : "nothing: only PORTSHIM=rewrite changes settings";
+  }
+
+  // ---- The app -----------------------------------------------------------------------------------------------------
+
+  void say_app() {
+    const runtime::App& app = s_.app;
+    if (app.assembly_missing) {
+      out_.refuse = true;
+      const std::string there = app.assemblies_there.empty()
+                                    ? "there is no other app in that folder"
+                                    : fmt::format("the apps in that folder are: {}",
+                                                  quote(fmt::format("{}", fmt::join(app.assemblies_there, ", "))));
+      add(Id::app_missing, Severity::error,
+          fmt::format("'{}' is not there: dotnet cannot start it", quote(app.assembly)),
+          fmt::format("the path is relative to the working directory unless it begins with '/'; {}", there),
+          validates() ? nothing_done() : "", "correct the name in ENTRYPOINT or the working directory (WORKDIR)");
+    } else if (app.runtimeconfig_missing) {
+      out_.refuse = true;
+      add(Id::runtimeconfig_missing, Severity::error,
+          fmt::format("'{}' is missing: dotnet will fail with 'libhostpolicy.so not found'", quote(app.runtimeconfig)),
+          fmt::format("'{}' is no published app, or was copied without the files beside it", quote(app.assembly)),
+          validates() ? nothing_done() : "", "copy the whole publish folder into the image");
+    }
+  }
+
+  // ---- Text that is no address -------------------------------------------------------------------------------------
+
+  void say_expansions() {
+    if (!rewrites()) return;
+    for (const policy::Expansion& expansion : s_.plan.expansions) {
+      add(Id::expanded, Severity::info,
+          fmt::format("filled in the variables of {}", name_changed(s_.input, expansion.origin, expansion.old_value)),
+          "PORTSHIM_EXPAND is on", name_changed(s_.input, expansion.origin, expansion.new_value), "");
+    }
+  }
+
+  void say_repairs() {
+    if (!rewrites()) return;
+    for (const policy::Repair& repair : s_.plan.repairs) {
+      add(Id::repaired, Severity::warning,
+          fmt::format("{} would have killed the app with white space or quotes that .NET takes for part of the address",
+                      name_changed(s_.input, repair.origin, repair.old_value)),
+          fmt::format("{}: {}", repair.exception.type, quote(repair.exception.message)),
+          repair.removed ? fmt::format("removed {}", quote(repair.origin.name))
+                         : name_changed(s_.input, repair.origin, repair.new_value),
+          "take them out where the value is set");
+    }
+  }
+
+  void say_placeholders() {
+    std::set<std::pair<std::string, std::string>> said;
+    for (const Prediction& prediction : s_.rules.expand&& rewrites() ? predictions() : s_.predictions) {
+      for (const hosting::Endpoint& endpoint : prediction.lenient.endpoints) {
+        const auto text = address::unparsable_port(endpoint.text);
+        if (!text || !said.insert({endpoint.source.origin.name, std::string(*text)}).second) continue;
+        say_placeholder(endpoint, *text);
+      }
+    }
+  }
+
+  void say_placeholder(const hosting::Endpoint& endpoint, std::string_view text) {
+    const bool unfilled = address::has_placeholder(text);
+    const std::string setting =
+        name_setting(s_.rules.expand && rewrites() ? s_.plan.after : s_.input, endpoint.source.origin);
+    const std::string what =
+        unfilled ? fmt::format("{} has a placeholder that nobody filled in, and .NET takes it for port {}", setting,
+                               endpoint.target.port)
+                 : fmt::format("{} has a port that is no number, and .NET takes it for port {}", setting,
+                               endpoint.target.port);
+    add(Id::placeholder, Severity::warning, what,
+        fmt::format("'{}' is no integer: .NET then uses the default port of the scheme without a word", quote(text)),
+        "",
+        unfilled && text.find('$') != std::string_view::npos
+            ? "fill it in where the value is set, or set PORTSHIM_EXPAND=on with PORTSHIM=rewrite"
+            : "write one number there; separate several addresses or ports with ';'");
+  }
+
+  // ---- Low ports ---------------------------------------------------------------------------------------------------
+
+  void say_capability() {
+    add(Id::capability_not_usable, Severity::info,
+        "CAP_NET_BIND_SERVICE is effective, and yet the kernel denies low ports to this process",
+        "a trial bind was denied; most likely the network namespace belongs to another user namespace (host network "
+        "with "
+        "userns-remap or rootless)",
+        "low ports are treated as if the capability were missing", "");
+  }
+
+  [[nodiscard]] std::string who_cannot(const policy::LowSetting& low) const {
+    if (s_.options.floor.kind == options::FloorKind::number && low.ports.front() < s_.rules.floor) {
+      return fmt::format("below the floor {} that PORTSHIM_FLOOR sets", s_.rules.floor);
+    }
+    const bool works_here =
+        std::ranges::all_of(low.targets, [&](const address::Target& target) { return allowed(target); });
+    return works_here ? fmt::format("which uid {} can bind on this host but not on every host", s_.identity.uid)
+                      : fmt::format("which uid {} cannot bind here", s_.identity.uid);
+  }
+
+  [[nodiscard]] bool allowed(const address::Target& target) const {
+    const address::Verdict verdict = s_.rules.verdict ? s_.rules.verdict(target) : address::Verdict::unknown;
+    if (verdict == address::Verdict::unknown || verdict == address::Verdict::unavailable) {
+      return s_.identity.net_bind_service || target.port >= s_.identity.port_start;
+    }
+    return verdict != address::Verdict::denied;
+  }
+
+  [[nodiscard]] std::string sysctl() const {
+    return s_.identity.port_start_known ? fmt::format("net.ipv4.ip_unprivileged_port_start={}", s_.identity.port_start)
+                                        : "net.ipv4.ip_unprivileged_port_start cannot be read";
+  }
+
+  [[nodiscard]] std::string why_low(const policy::LowSetting& low) const {
+    if (s_.options.floor.kind == options::FloorKind::number && low.ports.front() < s_.rules.floor) {
+      return fmt::format("the floor applies to every process, whatever the host allows ({})", sysctl());
+    }
+    if (std::ranges::all_of(low.targets, [&](const address::Target& target) { return allowed(target); })) {
+      return fmt::format(
+          "this host allows it ({}), Podman, CRI-O, ECS and containerd 1 do not; PORTSHIM_FLOOR=kernel "
+          "keeps {} {}",
+          sysctl(), plural(low.ports), join(low.ports));
+    }
+    if (low.ports.front() >= s_.identity.port_start && s_.identity.port_start_known) {
+      return fmt::format("a trial bind was denied although {}: a BPF, SELinux, AppArmor or Landlock rule does it",
+                         sysctl());
+    }
+    return fmt::format("CAP_NET_BIND_SERVICE is not effective for this process; {}", sysctl());
+  }
+
+  void say_decision(const Decision& decision) {
+    if (rewrites()) {
+      say_moves(decision);
+    } else {
+      say_low(decision);
+    }
+  }
+
+  static std::vector<std::uint16_t> targets_of(const Decision& decision) {
+    std::vector<std::uint16_t> out;
+    for (const Move& move : decision.moves) {
+      if (move.to != 0 && std::ranges::find(out, move.to) == out.end()) out.push_back(move.to);
+    }
+    return out;
+  }
+
+  /// The setting to use instead, at its source.
+  [[nodiscard]] std::string better(const Decision& decision) const {
+    const auto& targets = decision.low.targets;
+    const bool plain =
+        decision.moves.size() == 1 && decision.low.form != hosting::Form::single_url &&
+        std::ranges::all_of(targets, [](const address::Target& t) { return t.bind == address::Bind::any; });
+    const bool same_scheme =
+        std::ranges::all_of(targets, [&](const address::Target& t) { return t.https == targets[0].https; });
+    if (plain && same_scheme) {
+      return fmt::format("set ASPNETCORE_{}_PORTS={} in the image or chart", targets[0].https ? "HTTPS" : "HTTP",
+                         decision.moves[0].to);
+    }
+    return fmt::format("set {} in the image or chart", name_changed(s_.input, decision.low.origin, decision.new_value));
+  }
+
+  static std::string send_traffic(const Decision& decision) {
+    return fmt::format(
+        "send traffic, probes and HEALTHCHECK to {} (docker run -p HOST:{}, Service targetPort, WEBSITES_PORT)",
+        join(targets_of(decision)), targets_of(decision).front());
+  }
+
+  static constexpr std::string_view kUnlessCode = "unless the app sets its ports in code";
+
+  [[nodiscard]] std::string what_low(const Decision& decision) const {
+    return fmt::format("{} asks for {} {}, {}", name_changed(s_.input, decision.low.origin, decision.low.value),
+                       plural(decision.low.ports), join(decision.low.ports), who_cannot(decision.low));
+  }
+
+  /// explain and validate: nothing is changed.
+  void say_low(const Decision& decision) {
+    out_.refuse = true;
+    std::string next;
+    if (!targets_of(decision).empty()) {
+      next = fmt::format(
+          "{}, and send traffic, probes and HEALTHCHECK there; or let PORTSHIM=rewrite move it to {}; all "
+          "this {}",
+          better(decision), join(targets_of(decision)), kUnlessCode);
+    }
+    add(Id::low_port, validates() ? Severity::error : Severity::warning, what_low(decision), why_low(decision.low),
+        nothing_done(), std::move(next));
+  }
+
+  void say_moves(const Decision& decision) {
+    const auto any = [&](Outcome outcome) {
+      return std::ranges::find(decision.moves, outcome, &Move::outcome) != decision.moves.end();
+    };
+    if (any(Outcome::immovable)) {
+      say_immovable(decision);
+      return;
+    }
+    if (any(Outcome::moved) || any(Outcome::merged)) say_moved(decision);
+    if (any(Outcome::added)) say_added(decision);
+    for (const Move& move : decision.moves) say_move(decision, move);
+  }
+
+  void say_moved(const Decision& decision) {
+    const bool asked_for = std::ranges::all_of(decision.moves, &Move::mapped);
+    add(Id::low_port, asked_for ? Severity::info : Severity::warning, what_low(decision), why_low(decision.low),
+        name_changed(s_.input, decision.low.origin, decision.new_value),
+        fmt::format("{}; better, {}; all this {}", send_traffic(decision), better(decision), kUnlessCode));
+  }
+
+  void say_added(const Decision& decision) {
+    add(Id::low_port_kept, Severity::info,
+        fmt::format("{} keeps {} {}, which works here, and gets {} beside it",
+                    name_changed(s_.input, decision.low.origin, decision.low.value), plural(decision.low.ports),
+                    join(decision.low.ports), join(targets_of(decision))),
+        "PORTSHIM_KEEP is on and a trial bind was allowed",
+        name_changed(s_.input, decision.low.origin, decision.new_value),
+        fmt::format("move Services, probes and HEALTHCHECK to {}, then turn PORTSHIM_KEEP off",
+                    join(targets_of(decision))));
+  }
+
+  /// What is peculiar to one port.
+  void say_move(const Decision& decision, const Move& move) {
+    const std::string setting = name_changed(s_.input, decision.low.origin, decision.low.value);
+    const std::string name_another = fmt::format("name another port: PORTSHIM_MAP={}:PORT", move.from);
+    if (move.outcome == Outcome::kept) {
+      add(Id::not_kept, Severity::warning,
+          move.taken
+              ? fmt::format("{} keeps port {} alone: port {} is taken by another process", setting, move.from, move.to)
+              : fmt::format("{} keeps port {} alone: {} cannot be added beside it", setting, move.from, move.to),
+          "PORTSHIM_KEEP is on; one setting of a Kestrel endpoint holds one address, and a port can be bound once", "",
+          move.taken ? name_another : "add the new endpoint where the setting is made");
+    } else if (move.outcome == Outcome::left_works) {
+      add(Id::new_port_taken, Severity::warning,
+          fmt::format("{} stays on port {}: port {} is taken by another process", setting, move.from, move.to),
+          fmt::format("this host allows port {} ({})", move.from, sysctl()), "", name_another);
+    } else if (move.taken) {
+      add(Id::new_port_taken, Severity::warning,
+          fmt::format("port {}, to which {} was moved, is taken by another process", move.to, setting),
+          "a trial bind was answered with EADDRINUSE: a sidecar in the same Pod, or another app on the host network",
+          "", name_another);
+    } else if (move.outcome == Outcome::merged) {
+      add(Id::merged, Severity::info,
+          fmt::format("{}: port {} was dropped, since the list binds {} already", setting, move.from, move.to), "", "",
+          "");
+    } else if (move.dodged) {
+      add(Id::merged, Severity::info,
+          fmt::format("{}: port {} moves to {}, since the app binds the usual one itself", setting, move.from, move.to),
+          "", "", fmt::format("name a port of your choice: PORTSHIM_MAP={}:PORT", move.from));
+    }
+  }
+
+  void say_immovable(const Decision& decision) {
+    out_.refuse = true;
+    const bool argument = decision.low.origin.kind == config::Origin::Kind::argument && !s_.app.is_dotnet();
+    add(Id::immovable, Severity::error, what_low(decision), why_low(decision.low),
+        argument ? "nothing: the arguments of a program that is not .NET are left alone"
+                 : "nothing: no change was found after which everything else stays as it is",
+        "change the setting where it is made");
+  }
+
+  // ---- What .NET itself will answer --------------------------------------------------------------------------------
+
+  /// DESIGN's rule: in every plausible builder and version an error, in wab but not in all a warning, else info.
+  [[nodiscard]] static Severity severity_over_builders(std::size_t hits, std::size_t all, bool in_wab) {
+    if (hits == all) return Severity::error;
+    return in_wab ? Severity::warning : Severity::info;
+  }
+
+  void say_failures() {
+    struct Seen {
+      const hosting::Failure* failure;
+      std::vector<std::string> builders;
+      bool in_wab;
+    };
+    std::vector<Seen> seen;
+    std::size_t certain = 0;
+    for (const Prediction& prediction : predictions()) {
+      const auto& failure = prediction.lenient.failure;
+      if (!failure || !failure->certain) continue;
+      ++certain;
+      const auto same =
+          std::ranges::find_if(seen, [&](const Seen& s) { return s.failure->exception == failure->exception; });
+      Seen& entry = same == seen.end() ? seen.emplace_back(Seen{&*failure, {}, false}) : *same;
+      entry.builders.push_back(fmt::format("{} {}", hosting::to_string(prediction.builder), prediction.major));
+      entry.in_wab |= prediction.builder == hosting::Builder::wab;
+    }
+    const std::size_t all = predictions().size();
+    if (all != 0 && certain == all) out_.refuse = true;
+    for (const Seen& entry : seen) {
+      const Severity severity = severity_over_builders(certain == all ? all : entry.builders.size(), all, entry.in_wab);
+      say_failure(*entry.failure, severity,
+                  entry.builders.size() == all ? "" : fmt::format("{}", fmt::join(entry.builders, ", ")));
+    }
+  }
+
+  void say_failure(const hosting::Failure& failure, Severity severity, const std::string& builders) {
+    const bool named = failure.source.form != hosting::Form::none;
+    const std::string culprit = named ? name_setting(input(), failure.source.origin) : "the configuration";
+    const auto repair = std::ranges::find_if(
+        s_.plan.repairs, [&](const policy::Repair& r) { return r.origin == failure.source.origin; });
+    add(Id::will_fail, severity, fmt::format("{} ends the app at start: {}", culprit, failure.exception.type),
+        fmt::format("{}{}", quote(failure.exception.message),
+                    builders.empty() ? "" : " (with builder " + builders + ")"),
+        severity == Severity::error && validates() ? nothing_done() : "",
+        !rewrites() && named && repair != s_.plan.repairs.end()
+            ? "take out the white space or quotes around it; PORTSHIM=rewrite does so"
+            : "correct it where it is set");
+  }
+
+  void say_collision() {
+    std::size_t hits = 0;
+    bool in_wab = false;
+    std::optional<policy::Collision> first;
+    for (const Prediction& prediction : predictions()) {
+      auto collision = policy::find_collision(prediction.lenient);
+      if (!collision) continue;
+      ++hits;
+      in_wab |= prediction.builder == hosting::Builder::wab;
+      if (!first) first = std::move(collision);
+    }
+    if (!first) return;
+    const Severity severity = severity_over_builders(hits, predictions().size(), in_wab);
+    if (severity == Severity::error) out_.refuse = true;
+    const auto side = [&](const hosting::Endpoint& endpoint) {
+      return fmt::format("{} ({})", quote(endpoint.text), quote(endpoint.source.origin.name));
+    };
+    add(Id::collision, severity,
+        fmt::format("the app binds port {} twice and will fail with 'address already in use'",
+                    first->first.target.port),
+        fmt::format("{} and {} overlap", side(first->first), side(first->second)),
+        severity == Severity::error && validates() ? nothing_done() : "",
+        "take one of them out, or give it another port");
+  }
+
+  void say_ambiguous() {
+    std::vector<std::vector<config::Origin>> spellings;
+    static constexpr std::array<std::string_view, 3> kPrefixes = {"ASPNETCORE_", "DOTNET_", ""};
+    (void)config::count_variants(s_.input.environment, kPrefixes, &spellings);
+    for (const auto& origins : spellings) {
+      const bool differ = std::ranges::any_of(origins, [&](const config::Origin& origin) {
+        return policy::value_at(s_.input, origin) != policy::value_at(s_.input, origins[0]);
+      });
+      if (!differ) continue;
+      // Names alone: the value may be a secret, as a certificate's password.
+      std::vector<std::string> names;
+      for (const config::Origin& origin : origins) names.push_back(quote(origin.name));
+      add(Id::ambiguous_name, Severity::warning,
+          fmt::format("{} are one name to .NET, and which of them it takes changes from run to run",
+                      fmt::join(names, " and ")),
+          "names of settings are compared in any case, and '__' is ':'", "", "keep one spelling");
+    }
+  }
+
+  void say_iis() {
+    for (const Prediction& prediction : predictions()) {
+      for (const hosting::Endpoint& endpoint : prediction.lenient.endpoints) {
+        if (endpoint.source.form != hosting::Form::iis_port) continue;
+        add(Id::iis_variables, Severity::warning,
+            "ASPNETCORE_PORT, ASPNETCORE_APPL_PATH and ASPNETCORE_TOKEN together make the app listen on 127.0.0.1 "
+            "alone",
+            "they are how IIS talks to an app behind it; nothing outside the container reaches 127.0.0.1", "",
+            "unset one of them");
+        return;
+      }
+    }
+  }
+
+  const Situation& s_;
+  Diagnosis out_;
+};
+
+}  // namespace
+
+Diagnosis diagnose(const Situation& situation) {
+  return Writer(situation).write();
+}
+
+}  // namespace portshim::diagnosis

@@ -1,1 +1,256 @@
 #include "shim/finding.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <array>
+#include <cstddef>
+#include <numeric>
+#include <utility>
+
+namespace portshim::finding {
+
+namespace {
+
+constexpr std::array kTable{
+    Entry{Id::low_port, "an endpoint asks for a port below the floor: the app may not bind it, here or on other hosts"},
+    Entry{Id::new_port_taken, "the new port is held by another process"},
+    Entry{Id::low_port_kept, "a low port stays, because the kernel allows it here"},
+    Entry{Id::not_kept, "--keep could not add the new port beside the low one; nothing was changed"},
+    Entry{Id::collision, "two endpoints ask for the same address and port: the second one fails"},
+    Entry{Id::merged, "after the move two addresses were the same; one was dropped"},
+    Entry{Id::placeholder,
+          "the port is no number (often a variable that nobody filled in): .NET silently takes 80 or 443"},
+    Entry{Id::immovable, "a low port that no setting can move safely"},
+    Entry{Id::capability_not_usable,
+          "CAP_NET_BIND_SERVICE is effective, and the kernel refuses the low port all the same"},
+    Entry{Id::will_fail, "the configured addresses make the app fail at start-up, with this .NET exception"},
+    Entry{Id::repaired, "a value that .NET would reject or misread was repaired"},
+    Entry{Id::ambiguous_name,
+          "a setting is there more than once or in several spellings; which one .NET uses can vary"},
+    Entry{Id::expanded, "variables in a value were filled in (--expand)"},
+    Entry{Id::iis_variables, "the variables of IIS integration are set and decide the address"},
+    Entry{Id::not_found, "COMMAND was not found"},
+    Entry{Id::is_directory, "COMMAND is a directory"},
+    Entry{Id::not_executable, "COMMAND has no execute permission for this user"},
+    Entry{Id::noexec_mount, "COMMAND is on a file system that is mounted noexec"},
+    Entry{Id::interpreter_missing, "the interpreter in the script's first line does not exist"},
+    Entry{Id::carriage_return, "the script's first line ends in a carriage return (Windows line endings)"},
+    Entry{Id::wrong_machine, "COMMAND was built for another processor"},
+    Entry{Id::loader_missing, "COMMAND's dynamic loader does not exist (built for glibc, run on musl, or the reverse)"},
+    Entry{Id::dangling_link, "COMMAND is a symbolic link to a file that does not exist"},
+    Entry{Id::capability_not_bounding, "COMMAND has file capabilities that the container is not allowed to use"},
+    Entry{Id::app_missing, "the app's dll does not exist or cannot be read"},
+    Entry{Id::runtimeconfig_missing, "the app's runtimeconfig.json does not exist or cannot be read"},
+    Entry{Id::no_dotnet, "no .NET runtime was found for the app"},
+    Entry{Id::environment_too_large, "arguments and environment became too large; the app starts with them unchanged"},
+    Entry{Id::exec_failed, "the kernel refused to execute COMMAND"},
+    Entry{Id::invalid_setting, "a PORTSHIM variable has an invalid value; its default is used"},
+    Entry{Id::wrong_command_line, "portshim's own command line is wrong"},
+    Entry{Id::set_user_id, "portshim was started set-uid or set-gid, which it refuses"},
+    Entry{Id::not_in_this_version, "an option or variable of a later version"},
+    Entry{Id::own_failure, "something inside portshim failed; the app starts as it was"},
+};
+
+constexpr std::size_t kLongestQuote = 256;
+constexpr char32_t kReplacement = 0xFFFD;
+
+struct Character {
+  char32_t code = kReplacement;
+  std::size_t length = 1;  ///< in bytes
+};
+
+/// What may follow a first byte: the length of the sequence (0: none begins so) and the range of its second byte.
+struct Sequence {
+  std::size_t length = 0;
+  unsigned char low = 0x80;
+  unsigned char high = 0xBF;
+};
+
+/// Unicode 15, table 3-7: the ranges leave out overlong forms, surrogates and what is beyond U+10FFFF.
+constexpr Sequence sequence_of(unsigned char first) {
+  if (first < 0x80) return {.length = 1};
+  if (first < 0xC2 || first > 0xF4) return {};
+  if (first < 0xE0) return {.length = 2};
+  if (first == 0xE0) return {.length = 3, .low = 0xA0};
+  if (first == 0xED) return {.length = 3, .high = 0x9F};
+  if (first < 0xF0) return {.length = 3};
+  if (first == 0xF0) return {.length = 4, .low = 0x90};
+  if (first == 0xF4) return {.length = 4, .high = 0x8F};
+  return {.length = 4};
+}
+
+/// The character that the (not empty) text begins with.
+Character first_character(std::string_view text) {
+  const auto first = static_cast<unsigned char>(text.front());
+  auto [length, low, high] = sequence_of(first);
+  if (length == 0) return {};
+  if (length == 1) return {.code = first, .length = 1};
+  char32_t code = first & (0xFFU >> (length + 1));
+  for (std::size_t i = 1; i < length; ++i) {
+    const auto next = static_cast<unsigned char>(i < text.size() ? text[i] : '\0');
+    if (next < low || next > high) return {.code = kReplacement, .length = i};
+    code = (code << 6U) | (next & 0x3FU);
+    low = 0x80;
+    high = 0xBF;
+  }
+  return {.code = code, .length = length};
+}
+
+/// Characters that move the cursor, end a line or turn the reading order: they could forge a log line.
+constexpr bool is_control(char32_t code) {
+  const auto within = [code](char32_t low, char32_t high) { return low <= code && code <= high; };
+  return code < 0x20 || within(0x7F, 0x9F) || code == 0x061C || within(0x200E, 0x200F) || within(0x2028, 0x202E) ||
+         within(0x2066, 0x2069);
+}
+
+std::string escape(char32_t code) {
+  switch (code) {
+    case '\n':
+      return "\\n";
+    case '\r':
+      return "\\r";
+    case '\t':
+      return "\\t";
+    default:
+      return fmt::format("\\u{:04x}", static_cast<std::uint32_t>(code));
+  }
+}
+
+/// printable() of one character of `text`, which it is taken off from.
+std::string take_printable(std::string_view& text) {
+  const Character character = first_character(text);
+  const std::string_view bytes = text.substr(0, character.length);
+  text.remove_prefix(character.length);
+  if (is_control(character.code)) return escape(character.code);
+  return character.code == kReplacement ? "\uFFFD" : std::string(bytes);
+}
+
+constexpr bool is_number(std::string_view text) {
+  return !text.empty() && std::ranges::all_of(text, [](char c) { return '0' <= c && c <= '9'; });
+}
+
+/// The length of the user info (with its '@') in what follows "://", 0 when there is none. RFC 3986 ends the authority
+/// at '/', '?' or '#', but people forget to escape these in passwords: where the "port" is no number, the text before a
+/// later '@' is taken for such a password. Rather too much is masked than too little.
+std::size_t user_info_length(std::string_view text) {
+  const std::string_view authority = text.substr(0, text.find_first_of("/?# \t\r\n"));
+  auto at = authority.rfind('@');
+  if (at == std::string_view::npos) {
+    const auto colon = authority.rfind(':');
+    if (colon == std::string_view::npos || is_number(authority.substr(colon + 1))) return 0;
+    at = text.rfind('@');
+  }
+  return at == std::string_view::npos ? 0 : at + 1;
+}
+
+std::string mask_user_info(std::string_view text) {
+  constexpr std::string_view kBorder = "://";
+  std::string masked;
+  auto border = text.find(kBorder);
+  while (border != std::string_view::npos) {
+    masked += text.substr(0, border + kBorder.size());
+    text.remove_prefix(border + kBorder.size());
+    border = text.find(kBorder);
+    const std::size_t secret = user_info_length(text.substr(0, border));
+    if (secret == 0) continue;
+    masked += "***@";
+    text.remove_prefix(secret);
+    if (border != std::string_view::npos) border -= secret;
+  }
+  return masked.append(text);
+}
+
+constexpr char lower(char c) {
+  return 'A' <= c && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
+}
+
+/// The least number of slips that make `b` of `a`: a letter too much, missing, wrong, or swapped with its neighbour
+/// (optimal string alignment). Three rows of the matrix are in memory.
+std::size_t distance(std::string_view a, std::string_view b) {
+  using Row = std::vector<std::size_t>;
+  Row before(b.size() + 1);
+  Row previous(b.size() + 1);
+  Row row(b.size() + 1);
+  std::iota(row.begin(), row.end(), std::size_t{0});
+  const auto same = [&](std::size_t i, std::size_t j) { return lower(a[i - 1]) == lower(b[j - 1]); };
+  for (std::size_t i = 1; i <= a.size(); ++i) {
+    std::swap(before, previous);
+    std::swap(previous, row);
+    row[0] = i;
+    for (std::size_t j = 1; j <= b.size(); ++j) {
+      row[j] = std::min({previous[j - 1] + (same(i, j) ? 0 : 1), previous[j] + 1, row[j - 1] + 1});
+      if (i > 1 && j > 1 && same(i, j - 1) && same(i - 1, j)) row[j] = std::min(row[j], before[j - 2] + 1);
+    }
+  }
+  return row.back();
+}
+
+}  // namespace
+
+std::span<const Entry> table() {
+  return kTable;
+}
+
+std::string to_string(Id id) {
+  return fmt::format("PS{}", static_cast<unsigned>(id));
+}
+
+std::string_view to_string(Severity severity) {
+  switch (severity) {
+    case Severity::debug:
+      return "debug";
+    case Severity::info:
+      return "info";
+    case Severity::warning:
+      return "warning";
+    case Severity::error:
+      break;
+  }
+  return "error";
+}
+
+std::string printable(std::string_view text) {
+  std::string result;
+  while (!text.empty()) result += take_printable(text);
+  return result;
+}
+
+std::string to_utf8(std::string_view text) {
+  std::string result;
+  while (!text.empty()) {
+    const Character character = first_character(text);
+    result += character.code == kReplacement ? "\uFFFD" : text.substr(0, character.length);
+    text.remove_prefix(character.length);
+  }
+  return result;
+}
+
+std::string quote(std::string_view text) {
+  const std::string masked = mask_user_info(text);
+  std::string_view rest = masked;
+  std::string result;
+  while (!rest.empty()) {
+    const std::string piece = take_printable(rest);
+    if (result.size() + piece.size() > kLongestQuote) return result + "...";
+    result += piece;
+  }
+  return result;
+}
+
+std::string_view nearest(std::string_view word, std::span<const std::string_view> candidates) {
+  std::size_t limit = std::max<std::size_t>(1, word.size() / 3);
+  std::string_view best;
+  for (const std::string_view candidate : candidates) {
+    // The distance is at least the difference of the lengths: a long word is not compared with short ones at all.
+    const auto [shorter, longer] = std::minmax(word.size(), candidate.size());
+    if (longer - shorter > limit) continue;
+    const std::size_t found = distance(word, candidate);
+    if (found > limit || (found == limit && !best.empty())) continue;
+    best = candidate;
+    limit = found;
+  }
+  return best;
+}
+
+}  // namespace portshim::finding

@@ -58,7 +58,7 @@ struct Finding {
   Severity severity = Severity::warning;
   std::string what;  ///< makes sense alone
   std::string why;
-  std::string did;   ///< empty: nothing was done
+  std::string did;  ///< empty: nothing was done
   std::string next;
   bool operator==(const Finding&) const = default;
 };
@@ -75,13 +75,22 @@ struct Entry {
 /// "debug", "info", "warning", "error"
 [[nodiscard]] std::string_view to_string(Severity severity);
 
-/// Text from outside made fit for a message (DESIGN.md's rules, applied in this order): user info of URLs masked
-/// ("http://***@host"), invalid UTF-8 as U+FFFD, control characters (C0, DEL, C1, U+2028/9, bidi) escaped as \n, \t,
-/// \u001b, cut at 256 bytes at a character's border with "..." after it.
+/// Text made fit for a terminal and a log line: invalid UTF-8 as U+FFFD (one for each maximal subpart, Unicode 15
+/// section 3.9, as .NET does), control characters (C0, DEL, C1, U+2028/9, bidi) escaped as \n, \r, \t, \u001b. What
+/// comes out is valid UTF-8 without any of these, and comes out unchanged when it goes in again. Linear in the text's
+/// length.
+[[nodiscard]] std::string printable(std::string_view text);
+
+/// The text with invalid UTF-8 as U+FFFD, as printable() does, and nothing else changed: for JSON.
+[[nodiscard]] std::string to_utf8(std::string_view text);
+
+/// Text from outside made fit for a message: user info of URLs masked ("http://***@host"), printable(), and cut at 256
+/// bytes at the border of a character or escape, with "..." after it.
 [[nodiscard]] std::string quote(std::string_view text);
 
-/// The candidate nearest to `word` (Levenshtein distance, ASCII case ignored), or empty when none is near enough (at
-/// most a third of its length, at least 1).
+/// The candidate nearest to `word` (Levenshtein distance with two swapped neighbours as one slip, ASCII case ignored),
+/// or empty when none is near enough (at most a third of the word's length, at least 1). Of several equally near ones
+/// the first.
 [[nodiscard]] std::string_view nearest(std::string_view word, std::span<const std::string_view> candidates);
 
 }  // namespace portshim::finding

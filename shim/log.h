@@ -12,17 +12,23 @@ namespace portshim::log {
 
 enum class Format : std::uint8_t { text, systemd, json };
 
+// Whatever the fields hold, what comes out is valid UTF-8, no control character of theirs gets through
+// (finding::printable), and every finding keeps its shape: only as_text has more than one line.
+
 /// The finding as text, with a newline at its end:
 ///   portshim: warning PS101: WHAT
 ///     why:  WHY
 ///     did:  DID
 ///     next: NEXT
-/// Lines of empty fields are left out. Newlines inside a field are already escaped by finding::quote.
+/// Lines of empty fields are left out. With `colour` "warning PS101" is yellow, "error PS201" red, others are plain.
 [[nodiscard]] std::string as_text(const finding::Finding& finding, bool colour);
-/// As SystemdConsoleFormatter does: "<4>portshim[101] WHAT why: … did: … next: …" on one line.
+/// As SystemdConsoleFormatter.cs does: "<4>portshim[101] WHAT why: … did: … next: …" on one line, with a newline at its
+/// end. The number is the priority of syslog(3): error 3, warning 4, info 6, debug 7. Empty fields are left out.
 [[nodiscard]] std::string as_systemd(const finding::Finding& finding);
-/// As JsonConsoleFormatter does, on one line: {"EventId":101,"LogLevel":"Warning","Category":"portshim","Message":…,
-/// "State":{"Message":…,"Id":"PS101","What":…,"Why":…,"Did":…,"Next":…,"{OriginalFormat}":…}}
+/// As JsonConsoleFormatter.cs does without a timestamp, on one line with a newline at its end: {"EventId":101,
+/// "LogLevel":"Warning","Category":"portshim","Message":…,"State":{"Message":…,"Id":"PS101","What":…,"Why":…,"Did":…,
+/// "Next":…,"{OriginalFormat}":…}}. Levels are Debug, Information, Warning, Error. The message is the text of
+/// as_systemd, {OriginalFormat} its template ("{What} why: {Why}"); the fields of State are all there, empty or not.
 [[nodiscard]] std::string as_json(const finding::Finding& finding);
 
 /// Writes findings to stderr.
@@ -31,7 +37,7 @@ class Log {
   Log(system::System& system, Format format, finding::Severity least, bool colour)
       : system_(system), format_(format), least_(least), colour_(colour) {}
 
-  /// Writes it, unless it is below the least severity.
+  /// Writes it in one call of System::write, unless it is below the least severity.
   void say(const finding::Finding& finding);
 
  private:

@@ -1,1 +1,335 @@
-int main() { return 0; }
+// Reads the facts, predicts, decides, says, and becomes COMMAND: the one place where the modules meet.
+
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+#include <exception>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "shim/diagnosis.h"
+#include "shim/finding.h"
+#include "shim/hosting.h"
+#include "shim/launch.h"
+#include "shim/log.h"
+#include "shim/options.h"
+#include "shim/policy.h"
+#include "shim/privilege.h"
+#include "shim/report.h"
+#include "shim/runtime.h"
+#include "shim/system.h"
+
+namespace {
+
+using namespace portshim;
+using finding::Finding;
+using finding::Id;
+using finding::Severity;
+
+constexpr int kRefused = 78;
+constexpr int kStdout = 1;
+
+/// The note by which portshim recognises copies of itself (elf(5), "Notes (Nhdr)"): owner "portshim", type 1, no text.
+struct Note {
+  std::uint32_t owner_size, text_size, type;
+  std::array<char, 12> owner;
+};
+[[gnu::section(".note.portshim"), gnu::used, gnu::retain]] constinit const Note kNote = {
+    .owner_size = 9, .text_size = 0, .type = 1, .owner = {"portshim"}};
+
+/// What portshim was started with.
+struct Start {
+  std::vector<std::string> argv;
+  std::vector<std::string> environment;
+};
+
+/// The command line, read through nested portshims down to the real COMMAND.
+struct Request {
+  options::Invocation invocation;
+  options::Options options;
+  std::size_t command = 0;  ///< index in Start::argv
+  launch::Lookup lookup;
+};
+
+void say(system::System& system, const Start& start, const options::Options& options,
+         std::span<const Finding> findings) {
+  if (findings.empty()) return;
+  const auto value = [&](std::string_view name) { return options::variable(start.environment, name).value_or(""); };
+  const bool colour = log::wants_colour(system.is_terminal(STDERR_FILENO), value("NO_COLOR"), value("TERM"));
+  log::Log log(system, options.log_format, options.log_level, colour);
+  for (const Finding& finding : findings) log.say(finding);
+}
+
+std::string_view base_name(std::string_view path) {
+  return path.substr(path.rfind('/') + 1);
+}
+
+Request read_request(const system::System& system, const Start& start) {
+  Request request;
+  request.invocation = options::parse(start.argv, start.environment);
+  request.options = request.invocation.options;
+  request.command = request.invocation.command;
+  while (!request.invocation.refusal && request.command < start.argv.size()) {
+    const std::string& command = start.argv[request.command];
+    request.lookup = launch::find(system, command, start.environment, request.invocation.by_other_name);
+    const bool nested =
+        request.lookup.path.empty() && request.lookup.skipped_itself && base_name(command).starts_with("portshim");
+    if (!nested) break;
+    // portshim as COMMAND of portshim: its command line is read here, and it runs once.
+    const std::span rest = std::span(start.argv).subspan(request.command);
+    const options::Invocation outer = std::move(request.invocation);
+    request.invocation = options::parse(rest, start.environment);
+    request.options = options::merge(outer, request.invocation);
+    request.command += request.invocation.command;
+  }
+  return request;
+}
+
+/// The kernel's answers to trial binds, asked for when they are first needed.
+class Kernel {
+ public:
+  Kernel(const system::System& system, const privilege::Identity& identity) : system_(system), identity_(identity) {}
+
+  /// Asks for all of these in one trial.
+  void ask(const std::vector<address::Target>& targets) {
+    if (!targets.empty()) trials_.push_back(privilege::Trial::run(system_, identity_, targets));
+  }
+
+  address::Verdict verdict(const address::Target& target) {
+    for (const privilege::Trial& trial : trials_) {
+      if (trial.has(target)) return trial.verdict(target);
+    }
+    ask({target});
+    return trials_.back().verdict(target);
+  }
+
+ private:
+  const system::System& system_;
+  const privilege::Identity& identity_;
+  std::vector<privilege::Trial> trials_;
+};
+
+/// Everything between the facts and the findings.
+struct Prediction {
+  runtime::App app;
+  privilege::Identity identity;
+  bool capability_not_usable = false;
+  hosting::Input input;
+  policy::Rules rules;
+  std::vector<hosting::Prediction> predictions;
+  policy::Plan plan;
+  diagnosis::Diagnosis diagnosis;
+};
+
+/// The endpoints that need the kernel's verdict, and where their ports would go.
+std::vector<address::Target> questions(const Prediction& prediction) {
+  const std::uint16_t reserved = std::max<std::uint16_t>(1024, prediction.identity.port_start);
+  const std::uint16_t least = std::max(prediction.rules.floor, reserved);
+  std::vector<address::Target> out;
+  for (const hosting::Prediction& one : prediction.predictions) {
+    for (const hosting::Endpoint& endpoint : one.lenient.endpoints) {
+      address::Target target = endpoint.target;
+      if (target.port == 0 || target.port >= least) continue;
+      out.push_back(target);
+      target.port = policy::wanted_port(target.port, prediction.rules);
+      out.push_back(target);
+    }
+  }
+  return out;
+}
+
+hosting::Input make_input(const Start& start, const Request& request, const runtime::App& app) {
+  hosting::Input input{.environment = start.environment, .argv = {}, .first_argument = app.first_argument};
+  input.argv.assign(start.argv.begin() + static_cast<std::ptrdiff_t>(request.command), start.argv.end());
+  if (app.binds_nothing()) return input;
+  using enum hosting::Builder;
+  input.builders = {wab, slim, gh, wh};
+  input.majors = runtime::plausible_majors(app);
+  return input;
+}
+
+/// A capability that the kernel does not honour (the network namespace is another user namespace's) is none.
+void settle_floor(Prediction& prediction, const options::Options& options, Kernel& kernel) {
+  prediction.rules.floor = privilege::floor(options.floor, prediction.identity);
+  if (!prediction.identity.net_bind_service) return;
+  for (const hosting::Prediction& one : prediction.predictions) {
+    for (const hosting::Endpoint& endpoint : one.lenient.endpoints) {
+      const address::Target& target = endpoint.target;
+      if (target.port == 0 || target.port >= prediction.identity.port_start) continue;
+      if (kernel.verdict(target) != address::Verdict::denied) continue;
+      prediction.identity.net_bind_service = false;
+      prediction.capability_not_usable = true;
+      prediction.rules.floor = privilege::floor(options.floor, prediction.identity);
+      return;
+    }
+  }
+}
+
+diagnosis::Situation situation_of(const Prediction& prediction, const options::Options& options) {
+  return {.options = options,
+          .app = prediction.app,
+          .identity = prediction.identity,
+          .rules = prediction.rules,
+          .input = prediction.input,
+          .predictions = prediction.predictions,
+          .plan = prediction.plan,
+          .capability_not_usable = prediction.capability_not_usable};
+}
+
+Prediction predict(const system::System& system, const Start& start, const Request& request) {
+  const options::Options& options = request.options;
+  Prediction prediction;
+  const std::span command = std::span(start.argv).subspan(request.command);
+  prediction.app = runtime::classify(system, command, request.lookup.path);
+  prediction.identity = privilege::predict(system, request.lookup.path);
+  prediction.input = make_input(start, request, prediction.app);
+  prediction.predictions = hosting::predict(prediction.input);
+
+  prediction.rules = {.floor = privilege::floor(options.floor, prediction.identity),
+                      .denied_is_low = options.floor.kind != options::FloorKind::number,
+                      .map = options.map,
+                      .keep = options.keep,
+                      .expand = options.expand,
+                      .edit_arguments = prediction.app.is_dotnet()};
+  const privilege::Identity predicted = prediction.identity;
+  Kernel kernel(system, predicted);
+  kernel.ask(questions(prediction));
+  settle_floor(prediction, options, kernel);
+  prediction.rules.verdict = [&kernel](const address::Target& target) { return kernel.verdict(target); };
+  prediction.plan = policy::make_plan(prediction.input, prediction.rules);
+  prediction.diagnosis = diagnosis::diagnose(situation_of(prediction, options));
+  prediction.rules.verdict = {};
+  const std::vector<Finding>& invalid = request.invocation.invalid;
+  prediction.diagnosis.findings.insert(prediction.diagnosis.findings.begin(), invalid.begin(), invalid.end());
+  if (!invalid.empty()) prediction.diagnosis.refuse = true;
+  return prediction;
+}
+
+int print_check(system::System& system, const Prediction& prediction, const options::Options& options) {
+  const diagnosis::Situation situation = situation_of(prediction, options);
+  const report::Report report{.situation = situation, .diagnosis = prediction.diagnosis};
+  system.write(kStdout, options.check == options::Check::json ? report::as_json(report) : report::as_text(report));
+  return prediction.diagnosis.refuse ? kRefused : 0;
+}
+
+/// What COMMAND is given.
+Start unchanged(const Start& start, const Request& request) {
+  Start out{.argv = {}, .environment = start.environment};
+  out.argv.assign(start.argv.begin() + static_cast<std::ptrdiff_t>(request.command), start.argv.end());
+  return out;
+}
+
+Start changed(const Prediction& prediction) {
+  const policy::Plan& plan = prediction.plan;
+  Start out{.argv = plan.after.argv, .environment = {}};
+  std::vector<bool> removed(plan.after.environment.size(), false);
+  for (const std::size_t index : plan.removed) removed[index] = true;
+  for (std::size_t i = 0; i < removed.size(); ++i) {
+    if (!removed[i]) out.environment.push_back(plan.after.environment[i]);
+  }
+  return out;
+}
+
+/// Becomes COMMAND; returns the exit code when that fails. The point of no return.
+int become(system::System& system, const Start& start, const Request& request, const Start& given) {
+  system::Error error = system.execute(request.lookup.path, given.argv, given.environment);
+  if (error.code == E2BIG) {
+    const Start original = unchanged(start, request);
+    if (original.argv != given.argv || original.environment != given.environment) {
+      const Finding too_large{.id = Id::environment_too_large,
+                              .severity = Severity::error,
+                              .what = "the changes make arguments and environment too large to start COMMAND",
+                              .why = "execve answered E2BIG",
+                              .did = "started it with the settings as they were",
+                              .next = "set the new ports in the image or chart"};
+      say(system, start, request.options, std::array{too_large});
+      error = system.execute(request.lookup.path, original.argv, original.environment);
+    }
+  }
+  const launch::Failure failure = launch::explain_exec(system, request.lookup.path, error);
+  say(system, start, request.options, std::array{failure.finding});
+  return failure.code;
+}
+
+/// A failure of portshim's own must not keep the app from starting.
+int give_way(system::System& system, const Start& start, const Request& request, std::string_view cause) {
+  const bool validates = request.options.mode == options::Mode::validate;
+  const Finding own{.id = Id::own_failure,
+                    .severity = Severity::error,
+                    .what = "portshim failed and could not predict what the app will bind",
+                    .why = finding::quote(cause),
+                    .did = validates ? "the app was not started (exit code 78)" : "started COMMAND as it was",
+                    .next = "please report this"};
+  say(system, start, request.options, std::array{own});
+  if (validates || request.options.check != options::Check::no) return kRefused;
+  return become(system, start, request, unchanged(start, request));
+}
+
+/// Every mode but off.
+int run_app(system::System& system, const Start& start, const Request& request) {
+  const options::Options& options = request.options;
+  std::optional<Prediction> prediction;
+  try {
+    prediction = predict(system, start, request);
+  } catch (const std::exception& failure) {
+    return give_way(system, start, request, failure.what());
+  }
+  if (options.check != options::Check::no) return print_check(system, *prediction, options);
+  say(system, start, options, prediction->diagnosis.findings);
+  if (options.mode == options::Mode::validate && prediction->diagnosis.refuse) return kRefused;
+  const bool edits = options.mode == options::Mode::rewrite && !prediction->plan.edits.empty();
+  return become(system, start, request, edits ? changed(*prediction) : unchanged(start, request));
+}
+
+int refuse_set_user_id(system::System& system, const Start& start) {
+  const Finding finding{.id = Id::set_user_id,
+                        .severity = Severity::error,
+                        .what = "portshim was started set-uid or set-gid, and does not run so",
+                        .why = "its real and effective ids differ: whoever started it would choose what runs with them",
+                        .did = "the app was not started (exit code 78)",
+                        .next = "take the set-uid and set-gid bits off the file: chmod 0755"};
+  say(system, start, {}, std::array{finding});
+  return kRefused;
+}
+
+int run(system::System& system, const Start& start) {
+  const system::Ids ids = system.ids();
+  if (ids.uid != ids.effective_uid || ids.gid != ids.effective_gid) return refuse_set_user_id(system, start);
+
+  const Request request = read_request(system, start);
+  const options::Options& options = request.options;
+  if (const auto& refusal = request.invocation.refusal) {
+    say(system, start, options, std::array{*refusal});
+    return request.invocation.refusal_code;
+  }
+  if (options.help || options.version) {
+    system.write(kStdout, options.help ? options::help() : options::version());
+    return 0;
+  }
+  if (options.check != options::Check::no) return run_app(system, start, request);
+  if (request.lookup.path.empty()) {
+    const launch::Failure failure =
+        launch::explain_lookup(system, start.argv[request.command], request.lookup, start.environment);
+    say(system, start, options, std::array{failure.finding});
+    return failure.code;
+  }
+  if (options.mode == options::Mode::off) return become(system, start, request, unchanged(start, request));
+  return run_app(system, start, request);
+}
+
+std::vector<std::string> to_vector(char* const* words) {
+  std::vector<std::string> out;
+  for (; *words != nullptr; ++words) out.emplace_back(*words);
+  return out;
+}
+
+}  // namespace
+
+int main(int /*argc*/, char** argv, char** envp) {
+  system::Linux system;
+  return run(system, {.argv = to_vector(argv), .environment = to_vector(envp)});
+}

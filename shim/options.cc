@@ -1,1 +1,506 @@
 #include "shim/options.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <array>
+#include <boost/any.hpp>
+#include <boost/program_options/errors.hpp>
+#include <boost/program_options/options_description.hpp>
+#include <boost/program_options/parsers.hpp>
+#include <boost/program_options/value_semantic.hpp>
+#include <boost/program_options/variables_map.hpp>
+#include <charconv>
+#include <utility>
+
+namespace portshim::options {
+
+namespace {
+
+namespace po = boost::program_options;
+using finding::Finding;
+using finding::Id;
+using finding::quote;
+using finding::Severity;
+
+constexpr int kWrongCommandLine = 125;
+constexpr int kRefused = 78;
+
+using Words = std::span<const std::string_view>;
+// In the order of their enumerations.
+constexpr std::array<std::string_view, 4> kModes{"off", "explain", "validate", "rewrite"};
+constexpr std::array<std::string_view, 3> kChecks{"no", "text", "json"};
+constexpr std::array<std::string_view, 4> kLogFormats{"text", "systemd", "json", "auto"};
+constexpr std::array<std::string_view, 4> kLogLevels{"debug", "info", "warning", "error"};
+constexpr std::array<std::string_view, 2> kFloors{"portable", "kernel"};
+constexpr std::array<std::string_view, 6> kBooleans{"on", "off", "true", "false", "yes", "no"};
+
+/// One option, with all that is said about it when it is wrong.
+struct Setting {
+  std::string_view name;
+  std::string_view variable;     ///< empty: the command line only
+  std::string_view alone;        ///< its value when it stands without one; empty: a value is required
+  std::string_view valid;        ///< the valid values in words; empty: it takes none
+  Words near;                    ///< values to suggest
+  std::string_view replacement;  ///< what an invalid variable stands for; empty: the default
+};
+constexpr std::array<Setting, 10> kSettings{{
+    {"mode", "PORTSHIM", "", "off, explain, validate, rewrite", kModes, "explain"},
+    {"floor", "PORTSHIM_FLOOR", "", "portable, kernel, or a port 0..65535", kFloors, "portable"},
+    {"map", "PORTSHIM_MAP", "", "OLD:NEW pairs of ports 1..65535, each OLD once, as 80:8080,443:8443", {}, ""},
+    {"keep", "PORTSHIM_KEEP", "on", "off, on", kBooleans, "off"},
+    {"expand", "PORTSHIM_EXPAND", "on", "off, on", kBooleans, "off"},
+    {"log-format", "PORTSHIM_LOG_FORMAT", "", "auto, text, systemd, json", kLogFormats, "auto"},
+    {"log-level", "PORTSHIM_LOG_LEVEL", "", "warning, info, error, debug", kLogLevels, ""},
+    {"check", "", "text", "text, json", Words(kChecks).subspan(1), ""},
+    {"help", "", "on", "", {}, ""},
+    {"version", "", "on", "", {}, ""},
+}};
+
+/// Options of later versions. Ignoring one could start the app in a way that was not asked for.
+struct LaterOption {
+  std::string_view name;
+  bool needs_value;
+};
+constexpr std::array<LaterOption, 13> kLaterOptions{{
+    {"code", true},
+    {"termination-log", true},
+    {"install", true},
+    {"pid", true},
+    {"assume", true},
+    {"init", false},
+    {"grace", true},
+    {"group", false},
+    {"signal-map", true},
+    {"exit-map", true},
+    {"guard", true},
+    {"user", true},
+    {"keep-net-bind", false},
+}};
+
+bool equal_in_any_case(std::string_view a, std::string_view b) {
+  const auto lower = [](char c) { return 'A' <= c && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c; };
+  return std::ranges::equal(a, b, {}, lower, lower);
+}
+
+/// The place of `text` among the words, in any case.
+std::optional<std::size_t> index_of(Words words, std::string_view text) {
+  const auto found = std::ranges::find_if(words, [text](auto word) { return equal_in_any_case(word, text); });
+  if (found == words.end()) return std::nullopt;
+  return static_cast<std::size_t>(found - words.begin());
+}
+
+/// A decimal number `lowest`..65535 without sign.
+std::optional<std::uint16_t> read_port(std::string_view text, std::uint16_t lowest) {
+  std::uint16_t port = 0;
+  const char* const begin = text.data();
+  const char* const end = begin + text.size();
+  const auto [stop, error] = std::from_chars(begin, end, port);
+  if (error != std::errc{} || stop != end || port < lowest) return std::nullopt;
+  return port;
+}
+
+// Types of values that are not those of Options, so that `validate` is found by them.
+enum class LogFormat : std::uint8_t { text, systemd, json, automatic };
+struct LogLevel {
+  Severity severity;
+};
+struct PortMap {
+  std::map<std::uint16_t, std::uint16_t> ports;
+};
+
+/// Adds "80:8080" to the map; false when it is not such a pair or its old port is there already.
+bool add_pair(PortMap& map, std::string_view item) {
+  constexpr std::string_view kBlanks = " \t";
+  const auto first = std::min(item.find_first_not_of(kBlanks), item.size());
+  item = item.substr(first, item.find_last_not_of(kBlanks) + 1 - first);
+  const auto colon = item.find(':');
+  if (colon == std::string_view::npos) return false;
+  const auto old_port = read_port(item.substr(0, colon), 1);
+  const auto new_port = read_port(item.substr(colon + 1), 1);
+  return old_port && new_port && map.ports.emplace(*old_port, *new_port).second;
+}
+
+/// Boost's way to say no. The caught exception is all that is seen of it: the texts are Setting's.
+[[noreturn]] void refuse_value() {
+  throw po::validation_error(po::validation_error::invalid_option_value);
+}
+
+template <typename Enumeration>
+Enumeration word_as(Words words, std::string_view text) {
+  const auto index = index_of(words, text);
+  if (!index) refuse_value();
+  return static_cast<Enumeration>(*index);
+}
+
+void validate(boost::any& value, const std::vector<std::string>& text, LogFormat* /*type*/, int /*overload*/) {
+  value = word_as<LogFormat>(kLogFormats, text.front());
+}
+
+void validate(boost::any& value, const std::vector<std::string>& text, LogLevel* /*type*/, int /*overload*/) {
+  value = LogLevel{word_as<Severity>(kLogLevels, text.front())};
+}
+
+void validate(boost::any& value, const std::vector<std::string>& text, PortMap* /*type*/, int /*overload*/) {
+  PortMap map;
+  std::string_view rest = text.front();
+  while (!rest.empty()) {
+    const auto comma = rest.find(',');
+    if (!add_pair(map, rest.substr(0, comma))) refuse_value();
+    if (comma == rest.size() - 1) refuse_value();
+    rest.remove_prefix(comma == std::string_view::npos ? rest.size() : comma + 1);
+  }
+  value = map;
+}
+
+}  // namespace
+
+// Found by argument-dependent lookup, which does not look into the unnamed namespace for these types.
+
+static void validate(boost::any& value, const std::vector<std::string>& text, Mode* /*type*/, int /*overload*/) {
+  if (const auto index = index_of(kModes, text.front())) {
+    value = static_cast<Mode>(*index);
+    return;
+  }
+  boost::any boolean;
+  po::validate(boolean, text, static_cast<bool*>(nullptr), 0);
+  value = boost::any_cast<bool>(boolean) ? Mode::rewrite : Mode::off;
+}
+
+static void validate(boost::any& value, const std::vector<std::string>& text, Check* /*type*/, int /*overload*/) {
+  const auto check = word_as<Check>(kChecks, text.front());
+  if (check == Check::no) refuse_value();
+  value = check;
+}
+
+static void validate(boost::any& value, const std::vector<std::string>& text, Floor* /*type*/, int /*overload*/) {
+  if (const auto port = read_port(text.front(), 0)) {
+    value = Floor{.kind = FloorKind::number, .number = *port};
+  } else {
+    value = Floor{.kind = word_as<FloorKind>(kFloors, text.front())};
+  }
+}
+
+namespace {
+
+/// Holds the values by option and checks them; of several values for one option the first stays.
+class Values {
+ public:
+  Values() {
+    // Boost's bool is 0/false/no/off and 1/true/yes/on in any case, as wanted.
+    description_.add_options()                                                                               //
+        ("mode", po::value(&options_.mode))                                                                  //
+        ("floor", po::value(&options_.floor))                                                                //
+        ("map", po::value<PortMap>()->notifier([this](const PortMap& map) { options_.map = map.ports; }))    //
+        ("keep", po::value(&options_.keep))                                                                  //
+        ("expand", po::value(&options_.expand))                                                              //
+        ("log-format", po::value(&format_))                                                                  //
+        ("log-level", po::value<LogLevel>()->notifier([this](LogLevel level) { level_ = level.severity; }))  //
+        ("check", po::value(&options_.check))                                                                //
+        ("help", po::value(&options_.help))                                                                  //
+        ("version", po::value(&options_.version));
+  }
+  Values(const Values&) = delete;  // the description points into it
+  Values& operator=(const Values&) = delete;
+  Values(Values&&) = delete;
+  Values& operator=(Values&&) = delete;
+  ~Values() = default;
+
+  /// False when `text` is no valid value and none is held for the option. An empty one is valid for the map alone.
+  bool hold(std::string_view name, std::string_view text) {
+    if (text.empty() && name != "map") return false;  // Boost takes it for true
+    try {
+      po::parsed_options parsed(&description_);
+      parsed.options.emplace_back(std::string(name), std::vector{std::string(text)});
+      po::store(parsed, values_);
+      return true;
+    } catch (const po::error&) {
+      return false;
+    }
+  }
+
+  /// What is held, over the defaults.
+  Options finish(std::span<const std::string> environment) {
+    po::notify(values_);
+    options_.log_format =
+        format_ == LogFormat::automatic ? app_log_format(environment) : log::Format{std::to_underlying(format_)};
+    options_.log_level = level_.value_or(options_.mode == Mode::explain ? Severity::info : Severity::warning);
+    return options_;
+  }
+
+ private:
+  /// The format of the app's own console logger, as far as its variable says: "simple" and everything else is text.
+  static log::Format app_log_format(std::span<const std::string> environment) {
+    constexpr std::string_view kName = "Logging__Console__FormatterName";
+    for (const std::string_view entry : environment) {
+      if (entry.size() <= kName.size() || entry[kName.size()] != '=') continue;
+      if (!equal_in_any_case(entry.substr(0, kName.size()), kName)) continue;
+      const auto index = index_of(Words(kLogFormats).first(3), entry.substr(kName.size() + 1));
+      return static_cast<log::Format>(index.value_or(0));
+    }
+    return log::Format::text;
+  }
+
+  Options options_;
+  LogFormat format_ = LogFormat::automatic;
+  std::optional<Severity> level_;
+  po::options_description description_;
+  po::variables_map values_;
+};
+
+/// "; did you mean WORD?", or nothing when none of the words is near.
+std::string suggestion(std::string_view text, Words words, std::string_view prefix = "") {
+  const std::string_view word = finding::nearest(text, words);
+  return word.empty() ? "" : fmt::format("; did you mean {}{}?", prefix, word);
+}
+
+/// Where the value comes from ("PORTSHIM", "--mode"), the value, and what it should have been.
+std::string describe_invalid(std::string_view origin, std::string_view text, const Setting& setting) {
+  return fmt::format("{}={} is not valid (valid: {}){}", origin, quote(text), setting.valid,
+                     suggestion(text, setting.near));
+}
+
+Finding refusal(Id id, std::string what, std::string next) {
+  return {.id = id,
+          .severity = Severity::error,
+          .what = std::move(what),
+          .why = "",
+          .did = "nothing was started",
+          .next = std::move(next)};
+}
+
+/// Reads the options of a command line, up to COMMAND.
+class CommandLine {
+ public:
+  CommandLine(std::span<const std::string> argv, Values& values, Invocation& result)
+      : argv_(argv), values_(values), result_(result) {}
+
+  /// The index of COMMAND.
+  std::size_t read() {
+    while (next_ < argv_.size() && is_option(argv_[next_])) {
+      const std::string_view word = argv_[next_++];
+      if (word == "--") break;
+      read_option(word);
+    }
+    return next_;
+  }
+
+ private:
+  /// "-" alone is a word like any other.
+  static bool is_option(std::string_view word) { return word.size() > 1 && word.front() == '-'; }
+
+  void read_option(std::string_view word) {
+    const std::size_t equals = word.find('=');
+    const std::string_view name = word.starts_with("--") ? word.substr(2, equals - 2) : "";
+    std::optional<std::string_view> text;
+    if (equals != std::string_view::npos) text = word.substr(equals + 1);
+
+    const auto* const setting = std::ranges::find(kSettings, name, &Setting::name);
+    const auto* const later = std::ranges::find(kLaterOptions, name, &LaterOption::name);
+    if (setting != kSettings.end()) {
+      read_setting(*setting, text);
+    } else if (later != kLaterOptions.end()) {
+      refuse_later(*later, text.has_value());
+    } else {
+      refuse_unknown(word);
+    }
+  }
+
+  void read_setting(const Setting& setting, std::optional<std::string_view> text) {
+    const std::string option = fmt::format("--{}", setting.name);
+    const bool surplus = text && setting.valid.empty();
+    if (!text) text = setting.alone.empty() ? next_word() : setting.alone;
+    if (!result_.given.emplace(setting.name).second) {
+      refuse(option + " is given twice", "give it once");
+    } else if (surplus) {
+      refuse(option + " takes no value", "leave the value out");
+    } else if (!text) {
+      refuse(fmt::format("{} needs a value (valid: {})", option, setting.valid), fmt::format("write {}=VALUE", option));
+    } else if (!values_.hold(setting.name, *text)) {
+      refuse(describe_invalid(option, *text, setting), "correct the value");
+    }
+  }
+
+  void refuse_later(const LaterOption& later, bool has_value) {
+    if (later.needs_value && !has_value) (void)next_word();
+    refuse(fmt::format("--{}: not in this version", later.name),
+           "leave the option out, or use a later version of portshim", Id::not_in_this_version);
+  }
+
+  /// Only the name of the option is shown: its value may be a secret that was meant for COMMAND.
+  void refuse_unknown(std::string_view word) {
+    const std::size_t begin = std::min(word.find_first_not_of("-="), word.size());
+    const std::string_view shown = word.substr(0, word.find('=', begin));
+    std::array<std::string_view, kSettings.size()> names;
+    std::ranges::transform(kSettings, names.begin(), &Setting::name);
+    const std::string hint = suggestion(shown.substr(begin), names, "--");
+    refuse(
+        fmt::format("unknown option {}{}", quote(shown), hint.empty() ? "; portshim --help lists the options" : hint),
+        "options of COMMAND itself go behind COMMAND");
+  }
+
+  std::optional<std::string_view> next_word() {
+    if (next_ == argv_.size()) return std::nullopt;
+    return argv_[next_++];
+  }
+
+  /// The first mistake is the one that is reported.
+  void refuse(std::string what, std::string next, Id id = Id::wrong_command_line) {
+    if (result_.refusal) return;
+    result_.refusal = refusal(id, std::move(what), std::move(next));
+    result_.refusal_code = kWrongCommandLine;
+  }
+
+  std::span<const std::string> argv_;
+  std::size_t next_ = 1;
+  Values& values_;
+  Invocation& result_;
+};
+
+/// Reads the variables, after the command line: what is held already wins, and is not even compared.
+void read_variables(std::span<const std::string> environment, Values& values, Invocation& result) {
+  for (const Setting& setting : kSettings) {
+    if (setting.variable.empty()) continue;
+    const std::string_view text = variable(environment, setting.variable).value_or("");
+    if (text.empty() || values.hold(setting.name, text)) continue;
+    const std::string_view used = setting.replacement.empty() ? "the default" : setting.replacement;
+    result.invalid.push_back({.id = Id::invalid_setting,
+                              .severity = Severity::error,
+                              .what = describe_invalid(setting.variable, text, setting),
+                              .why = "",
+                              .did = fmt::format("{} is used instead", used),
+                              .next = fmt::format("correct or remove {}", setting.variable)});
+    values.hold(setting.name, setting.replacement);
+  }
+}
+
+/// To start as root what was meant to run as somebody else would be worse than not to start it.
+void refuse_user(Invocation& result) {
+  result.refusal =
+      refusal(Id::not_in_this_version, "PORTSHIM_USER: not in this version; starting as root instead would be worse",
+              "remove PORTSHIM_USER and start the container as that user (USER, docker run --user, runAsUser)");
+  result.refusal_code = kRefused;
+}
+
+void refuse_missing_command(Invocation& result) {
+  result.refusal = refusal(Id::wrong_command_line, "no COMMAND: there is nothing to start",
+                           "portshim [OPTIONS] [--] COMMAND [ARG...]; portshim --help explains them");
+  result.refusal_code = kWrongCommandLine;
+}
+
+constexpr std::string_view kHelp = R"(usage: portshim [OPTIONS] [--] COMMAND [ARG...]
+
+Looks at the ports that COMMAND, an ASP.NET Core app, is going to bind, and starts it.
+Options end at the first word that is not one, or at --. The command line wins over variables; an
+empty variable counts as unset. Values are matched in any case. A value follows = or is the next
+word; those of --keep, --expand and --check follow = only, and alone these mean on, on and text.
+
+OPTION        VARIABLE             VALUES, the default first
+--mode        PORTSHIM             off, explain, validate, rewrite (or a boolean: off, rewrite)
+                                   what to do about ports, see below
+--floor       PORTSHIM_FLOOR       portable, kernel, or a port 0..65535
+                                   the lowest port that the app may use, see below
+--map         PORTSHIM_MAP         empty, or OLD:NEW pairs as 80:8080,443:8443
+                                   where ports move to; the others move up by 8000
+--keep        PORTSHIM_KEEP        off, on
+                                   keep a low port that the kernel allows, and add the new one
+--expand      PORTSHIM_EXPAND      off, on
+                                   fill in $NAME, ${NAME}, ${NAME:-default} in URLs and ports
+--log-format  PORTSHIM_LOG_FORMAT  auto, text, systemd, json
+                                   auto follows Logging__Console__FormatterName
+--log-level   PORTSHIM_LOG_LEVEL   warning (in explain: info), info, error, debug
+                                   the least severity that is written to stderr
+--check                            text, json
+                                   print the whole prediction on stdout, start nothing
+--help                             print this
+--version                          print the version
+Booleans are 0, false, no, off and 1, true, yes, on.
+
+Modes:
+  off       look at no ports, just start
+  explain   say what is wrong, change nothing, start
+  validate  like explain, but refuse what is certain to fail and every port below the floor
+  rewrite   move ports below the floor, say so, start
+Floors:
+  portable  at least 1024 unless the app can use CAP_NET_BIND_SERVICE: the same on every host
+  kernel    what this host says (net.ipv4.ip_unprivileged_port_start)
+  PORT      this one, for everyone
+
+Called by another name, as through a link /usr/bin/dotnet, portshim starts the real program of that
+name; all arguments are its own, and options come from variables alone.
+
+Exit codes: COMMAND's own, or
+  78   refused (with --check: would not start)
+  125  wrong command line
+  126  COMMAND was found but cannot be executed
+  127  COMMAND was not found
+
+Examples:
+  portshim --mode=rewrite dotnet App.dll
+  portshim --mode=rewrite --map=80:5000 -- dotnet App.dll --urls http://+:80
+  portshim --check dotnet App.dll
+  ENTRYPOINT ["/portshim", "--", "dotnet", "App.dll"]     and PORTSHIM=rewrite
+)";
+
+}  // namespace
+
+Invocation parse(std::span<const std::string> argv, std::span<const std::string> environment) {
+  Invocation result;
+  Values values;
+  if (!argv.empty()) {
+    const std::string_view name = std::string_view(argv[0]).substr(argv[0].rfind('/') + 1);
+    result.by_other_name = !name.starts_with("portshim");
+    result.command = result.by_other_name ? 0 : CommandLine(argv, values, result).read();
+  }
+  read_variables(environment, values, result);
+  result.options = values.finish(environment);
+
+  const bool only_information = result.options.help || result.options.version;
+  if (result.refusal || only_information) return result;
+  if (result.command == argv.size()) {
+    refuse_missing_command(result);
+  } else if (!variable(environment, "PORTSHIM_USER").value_or("").empty()) {
+    refuse_user(result);
+  }
+  return result;
+}
+
+Options merge(const Invocation& outer, const Invocation& inner) {
+  const auto winner = [&](std::string_view name) -> const Options& {
+    return inner.given.contains(name) ? inner.options : outer.options;
+  };
+  // A level that nobody gave depends on the mode.
+  const bool level_given = inner.given.contains("log-level") || outer.given.contains("log-level");
+  return {.mode = winner("mode").mode,
+          .floor = winner("floor").floor,
+          .map = winner("map").map,
+          .keep = winner("keep").keep,
+          .expand = winner("expand").expand,
+          .log_format = winner("log-format").log_format,
+          .log_level = winner(level_given ? "log-level" : "mode").log_level,
+          .check = winner("check").check,
+          .help = winner("help").help,
+          .version = winner("version").version};
+}
+
+std::string help() {
+  return std::string(kHelp);
+}
+
+std::string version() {
+  return fmt::format("portshim {}\n", PORTSHIM_VERSION);
+}
+
+std::string_view to_string(Mode mode) {
+  return kModes.at(std::to_underlying(mode));
+}
+
+std::optional<std::string_view> variable(std::span<const std::string> environment, std::string_view name) {
+  for (const std::string_view entry : environment) {
+    if (entry.size() > name.size() && entry[name.size()] == '=' && entry.starts_with(name))
+      return entry.substr(name.size() + 1);
+  }
+  return std::nullopt;
+}
+
+}  // namespace portshim::options

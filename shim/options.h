@@ -3,8 +3,10 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <optional>
+#include <set>
 #include <span>
 #include <string>
 #include <string_view>
@@ -32,27 +34,35 @@ struct Options {
   bool keep = false;
   bool expand = false;
   log::Format log_format = log::Format::text;
-  finding::Severity log_level = finding::Severity::warning;
+  finding::Severity log_level = finding::Severity::warning;  ///< where nothing is set: info in explain
   Check check = Check::no;
   bool help = false;
   bool version = false;
+  bool operator==(const Options&) const = default;
 };
 
 /// What the command line and the environment say.
 struct Invocation {
   Options options;
-  bool by_other_name = false;            ///< basename(argv[0]) does not begin with "portshim"
-  std::size_t command = 0;               ///< index in argv of COMMAND; argv.size() when there is none
-  std::vector<finding::Finding> invalid;  ///< PS901: variables with invalid values; their defaults are used
+  std::set<std::string, std::less<>> given;  ///< options of the command line, as "log-level"
+  bool by_other_name = false;                ///< basename(argv[0]) does not begin with "portshim"
+  std::size_t command = 0;                   ///< index in argv of COMMAND; argv.size() when there is none
+  std::vector<finding::Finding> invalid;     ///< PS901: variables with invalid values; their defaults are used
   /// A command line (or PORTSHIM_USER) that portshim must not go on with, and its exit code.
   std::optional<finding::Finding> refusal;
   int refusal_code = 0;
 };
 
 /// Parses argv and environment ("NAME=VALUE" each). Called by another name, argv holds no options and COMMAND is
-/// argv[0]. Where argv is wrong, `refusal` is set, and log format and level are still what the rest says.
+/// argv[0]. Where argv is wrong, `refusal` is its first mistake (PS902 or PS904, code 125), and all other options are
+/// still what the rest says. A variable whose option is on the command line is not looked at, valid or not.
+/// PORTSHIM_USER is refused with PS904 and code 78, unless only help or version is asked for.
 /// Nesting: `argv` may be the tail of a longer one, starting at another portshim.
 [[nodiscard]] Invocation parse(std::span<const std::string> argv, std::span<const std::string> environment);
+
+/// The options of nested calls ("portshim … portshim … COMMAND") in one environment: what is given on the inner command
+/// line wins over the outer one, which wins over variables. Of `invalid` only what both have counts.
+[[nodiscard]] Options merge(const Invocation& outer, const Invocation& inner);
 
 /// What --help prints.
 [[nodiscard]] std::string help();

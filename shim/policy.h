@@ -1,1 +1,143 @@
+// What to change so that the app never tries a port below the floor: the plan, and its proof by predicting again.
+// Pure.
 #pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <unordered_map>
+#include <vector>
+
+#include "shim/address.h"
+#include "shim/config.h"
+#include "shim/hosting.h"
+
+namespace portshim::policy {
+
+/// What the plan may and must do.
+struct Rules {
+  std::uint16_t floor = 1024;                       ///< ports 1..floor-1 are not to be tried
+  bool denied_is_low = true;                        ///< a port below 1024 that the kernel denies is low too
+  std::map<std::uint16_t, std::uint16_t> map = {};  ///< --map
+  bool keep = false;                                ///< --keep
+  bool expand = false;                              ///< --expand
+  bool edit_arguments = true;                       ///< false: COMMAND's arguments are left alone
+  /// What the kernel says to a bind of this target, now, as the app.
+  std::function<address::Verdict(const address::Target&)> verdict = {};
+};
+
+/// One change to what the app is given.
+struct Edit {
+  enum class Kind : std::uint8_t { set, remove, argument };
+  Kind kind = Kind::set;
+  std::string name;       ///< the variable's name, or "argv[N]"
+  std::string old_value;  ///< the variable's value, or the whole argument
+  std::optional<std::string> new_value;
+};
+
+/// A setting whose endpoints ask for ports below the floor, in at least one prediction.
+struct LowSetting {
+  config::Origin origin;
+  hosting::Form form = hosting::Form::none;
+  std::string key;
+  std::string value;                          ///< the setting's text
+  std::vector<std::uint16_t> ports = {};      ///< each once, in order
+  std::vector<address::Target> targets = {};  ///< each once
+};
+
+/// What became of one port of a low setting.
+enum class Outcome : std::uint8_t {
+  moved,       ///< to `to`
+  merged,      ///< dropped: another item of the list binds `to` already
+  added,       ///< --keep: kept, and `to` added
+  kept,        ///< --keep: kept, `to` is there already or cannot be added (see `reason`)
+  left_works,  ///< the new port is taken by another process and the kernel allows the old one
+  immovable,   ///< no change passes the proof, or there is no free port
+};
+
+struct Move {
+  std::uint16_t from = 0;
+  std::uint16_t to = 0;
+  bool mapped = false;  ///< `to` is what --map says
+  bool dodged = false;  ///< `to` is not p+8000 or --map's, since another endpoint of the app has that
+  bool taken = false;   ///< another process holds `to`
+  Outcome outcome = Outcome::moved;
+};
+
+/// A low setting with what was decided for its ports.
+struct Decision {
+  LowSetting low;
+  std::vector<Move> moves;
+  std::string new_value;  ///< equal to low.value when nothing changed
+};
+
+/// White space or quotes that would have killed the app, removed.
+struct Repair {
+  config::Origin origin;
+  std::string key;
+  std::string old_value;
+  std::string new_value;
+  bool removed = false;  ///< nothing but white space was in it: the variable is removed
+  address::Exception exception;
+};
+
+/// A value with $NAME, ${NAME}, ${NAME:-default} filled in.
+struct Expansion {
+  config::Origin origin;
+  std::string old_value;
+  std::string new_value;
+};
+
+struct Plan {
+  hosting::Input after;              ///< the input with the edits applied; a removed variable is an empty entry
+  std::vector<std::size_t> removed;  ///< indices of removed entries in after.environment
+  std::vector<Edit> edits;
+  std::vector<Expansion> expansions;
+  std::vector<Repair> repairs;
+  std::vector<Decision> decisions;
+  std::vector<hosting::Prediction> predictions;  ///< of `after`
+};
+
+/// True when an endpoint's port is one that the app must not try.
+[[nodiscard]] bool is_low(const address::Target& target, const Rules& rules);
+
+/// The new port that a low port gets when nothing is in its way: that of --map, else p+8000, else the first from
+/// max(floor, 8080) up.
+[[nodiscard]] std::uint16_t wanted_port(std::uint16_t port, const Rules& rules);
+
+/// The settings that ask for low ports in the lenient run of some prediction, in order of appearance.
+[[nodiscard]] std::vector<LowSetting> low_settings(const hosting::Input& input,
+                                                   const std::vector<hosting::Prediction>& predictions,
+                                                   const Rules& rules);
+
+/// Makes the plan for rewrite: fill in (--expand), repair, move; each step is proved by predicting again, and what
+/// fails the proof is left out.
+[[nodiscard]] Plan make_plan(const hosting::Input& input, const Rules& rules);
+
+/// True when a port may be tried although it is low: the plan left it because the kernel allows it.
+[[nodiscard]] bool is_excused(const Plan& plan, const config::Origin& origin, std::uint16_t port);
+
+/// The text of the setting at `origin`.
+[[nodiscard]] std::string value_at(const hosting::Input& input, const config::Origin& origin);
+
+/// Values by name; of a name that occurs twice the first, as getenv(3) has it.
+using Variables = std::unordered_map<std::string_view, std::string_view>;
+/// The views point into `environment`.
+[[nodiscard]] Variables variables(const std::vector<std::string>& environment);
+
+/// Fills in $NAME, ${NAME} and ${NAME:-default}; what is not set (or empty, without a default) stays as it is.
+[[nodiscard]] std::string expand(std::string_view text, const Variables& variables);
+
+/// Endpoints of one prediction that cannot be bound side by side.
+struct Collision {
+  hosting::Endpoint first;
+  hosting::Endpoint second;
+};
+/// The first collision of a run, in bind order.
+[[nodiscard]] std::optional<Collision> find_collision(const hosting::Run& run);
+
+}  // namespace portshim::policy

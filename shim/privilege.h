@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <map>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -15,19 +16,21 @@ namespace portshim::privilege {
 
 /// The identity of the target after exec, and what the host allows.
 struct Identity {
-  uid_t uid = 0;                       ///< effective
-  gid_t gid = 0;                       ///< effective
-  bool net_bind_service = false;       ///< CAP_NET_BIND_SERVICE will be effective after exec
-  bool bounding_only = false;          ///< it is in the bounding set but will not be effective (a granted capability
-                                       ///< that a non-root process does not get)
-  std::uint16_t port_start = 1024;     ///< net.ipv4.ip_unprivileged_port_start; 1024 where there is no such file
-  bool port_start_known = true;        ///< the file was there and readable
+  uid_t uid = 0;                    ///< effective
+  gid_t gid = 0;                    ///< effective
+  bool net_bind_service = false;    ///< CAP_NET_BIND_SERVICE will be effective after exec
+  bool bounding_only = false;       ///< it is in the bounding set but will not be effective (a granted capability
+                                    ///< that a non-root process does not get)
+  std::uint16_t port_start = 1024;  ///< net.ipv4.ip_unprivileged_port_start; 1024 where there is no such file
+  bool port_start_known = true;     ///< the file was there and readable
+  bool capabilities_known = true;   ///< false: they could not be read, and none are assumed
 };
 
 /// CAP_NET_BIND_SERVICE after execve of a program with `file` capabilities (capabilities(7), "Transformation of
 /// capabilities during execve()"; security/commoncap.c, cap_bprm_creds_from_file). `file` counts for nothing on a
 /// nosuid mount: pass nullopt then.
-[[nodiscard]] system::CapabilitySet effective_after_exec(const system::ProcessCapabilities& process, uid_t effective_uid,
+[[nodiscard]] system::CapabilitySet effective_after_exec(const system::ProcessCapabilities& process,
+                                                         uid_t effective_uid,
                                                          const std::optional<system::FileCapabilities>& file);
 
 /// Reads ids, capabilities of this process and of the program `path` (empty: a plain file), and the sysctl.
@@ -39,12 +42,16 @@ struct Identity {
 /// What the kernel says to binds, by (bind target without scheme). Only what was asked for is in it.
 class Trial {
  public:
-  /// Tries every target (ip ANY: dual-mode "::" and where that fails but for EADDRINUSE "0.0.0.0"; LOCAL: both
-  /// loopbacks, allowed when one is) in one forked child as `identity`. Unix sockets and port 0 are left out.
+  /// Tries every target in one forked child as `identity`: ANY is dual-mode "::" and where that fails, but for
+  /// EADDRINUSE, "0.0.0.0"; LOCAL is both loopbacks, taken when one is, else allowed when one is. Unix sockets and
+  /// port 0 are left out. Where the app will have CAP_NET_BIND_SERVICE but this process cannot take it on (a file
+  /// capability), what is denied here is unknown. Everything is unknown when the trial itself fails.
   static Trial run(const system::System& system, const Identity& identity, const std::vector<address::Target>& targets);
 
   /// unknown for what was not tried.
   [[nodiscard]] address::Verdict verdict(const address::Target& target) const;
+  /// True when the target was asked for.
+  [[nodiscard]] bool has(const address::Target& target) const;
   void set(const address::Target& target, address::Verdict verdict);
 
  private:

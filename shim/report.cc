@@ -1,1 +1,314 @@
 #include "shim/report.h"
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+#include <rapidjson/prettywriter.h>
+#include <rapidjson/stringbuffer.h>
+
+#include <algorithm>
+#include <string_view>
+#include <vector>
+
+#include "shim/log.h"
+
+namespace portshim::report {
+namespace {
+
+using address::Bind;
+using hosting::Endpoint;
+using hosting::Prediction;
+
+bool rewrites(const Report& report) {
+  return report.situation.options.mode == options::Mode::rewrite;
+}
+
+/// The edits that are carried out: those of rewrite.
+const std::vector<policy::Edit>& edits_of(const Report& report) {
+  static const std::vector<policy::Edit> kNone;
+  return rewrites(report) ? report.situation.plan.edits : kNone;
+}
+
+const std::vector<Prediction>& after_of(const Report& report) {
+  return rewrites(report) ? report.situation.plan.predictions : report.situation.predictions;
+}
+
+std::string_view verdict_of(const Report& report) {
+  return report.diagnosis.refuse ? "refuse" : "start";
+}
+
+std::string_view to_string(Bind bind) {
+  switch (bind) {
+    case Bind::any:
+      return "any";
+    case Bind::localhost:
+      return "localhost";
+    case Bind::ip:
+      return "ip";
+    default:
+      return "unix";
+  }
+}
+
+std::string_view to_string(policy::Edit::Kind kind) {
+  switch (kind) {
+    case policy::Edit::Kind::set:
+      return "set";
+    case policy::Edit::Kind::remove:
+      return "remove";
+    case policy::Edit::Kind::argument:
+      break;
+  }
+  return "argument";
+}
+
+/// Text from outside may be no UTF-8; JSON must be.
+std::string utf8(std::string_view text) {
+  return finding::to_utf8(text);
+}
+
+/// Writes the object member by member.
+class Json {
+ public:
+  std::string write(const Report& report) {
+    const diagnosis::Situation& s = report.situation;
+    out_.StartObject();
+    member("version", PORTSHIM_VERSION);
+    member("mode", options::to_string(s.options.mode));
+    member("verdict", verdict_of(report));
+    identity(s);
+    app(s.app);
+    predictions("predictions", s.predictions);
+    edits(edits_of(report));
+    predictions("after", after_of(report));
+    findings(report.diagnosis.findings);
+    out_.EndObject();
+    return std::string(buffer_.GetString(), buffer_.GetSize()) + "\n";
+  }
+
+ private:
+  void key(std::string_view name) { out_.Key(name.data(), static_cast<rapidjson::SizeType>(name.size())); }
+
+  void text(std::string_view value) {
+    const std::string valid = utf8(value);
+    out_.String(valid.data(), static_cast<rapidjson::SizeType>(valid.size()));
+  }
+
+  void member(std::string_view name, std::string_view value) {
+    key(name);
+    text(value);
+  }
+
+  void member_or_null(std::string_view name, const std::optional<std::string>& value) {
+    key(name);
+    if (value) {
+      text(*value);
+    } else {
+      out_.Null();
+    }
+  }
+
+  void number(std::string_view name, std::int64_t value) {
+    key(name);
+    out_.Int64(value);
+  }
+
+  void truth(std::string_view name, bool value) {
+    key(name);
+    out_.Bool(value);
+  }
+
+  void identity(const diagnosis::Situation& s) {
+    key("identity");
+    out_.StartObject();
+    number("uid", s.identity.uid);
+    number("gid", s.identity.gid);
+    truth("netBindService", s.identity.net_bind_service);
+    number("unprivilegedPortStart", s.identity.port_start);
+    number("floor", s.rules.floor);
+    out_.EndObject();
+  }
+
+  void app(const runtime::App& app) {
+    key("app");
+    out_.StartObject();
+    member("kind", runtime::to_string(app.kind));
+    member_or_null("assembly", app.assembly.empty() ? std::nullopt : std::optional(app.assembly));
+    key("aspNetCore");
+    if (app.asp_net_core) {
+      out_.Bool(*app.asp_net_core);
+    } else {
+      out_.Null();
+    }
+    key("major");
+    if (app.major) {
+      out_.Int(*app.major);
+    } else {
+      out_.Null();
+    }
+    out_.EndObject();
+  }
+
+  void endpoint(const Endpoint& endpoint) {
+    const address::Target& target = endpoint.target;
+    const bool unix_socket = target.bind == Bind::unix_socket;
+    out_.StartObject();
+    member("scheme", target.https ? "https" : "http");
+    member("bind", to_string(target.bind));
+    member_or_null("address", target.address.empty() ? std::nullopt : std::optional(target.address));
+    key("port");
+    if (unix_socket) {
+      out_.Null();
+    } else {
+      out_.Int(target.port);
+    }
+    member("origin", endpoint.source.origin.name);
+    out_.EndObject();
+  }
+
+  void predictions(std::string_view name, const std::vector<Prediction>& predictions) {
+    key(name);
+    out_.StartArray();
+    for (const Prediction& prediction : predictions) {
+      out_.StartObject();
+      member("builder", hosting::to_string(prediction.builder));
+      number("major", prediction.major);
+      key("endpoints");
+      out_.StartArray();
+      for (const Endpoint& one : prediction.strict.endpoints) endpoint(one);
+      out_.EndArray();
+      key("likely");
+      out_.StartArray();
+      out_.EndArray();
+      failure(prediction.strict.failure);
+      out_.EndObject();
+    }
+    out_.EndArray();
+  }
+
+  void failure(const std::optional<hosting::Failure>& failure) {
+    key("failure");
+    if (!failure) {
+      out_.Null();
+      return;
+    }
+    out_.StartObject();
+    member("type", failure->exception.type);
+    member("message", failure->exception.message);
+    truth("certain", failure->certain);
+    out_.EndObject();
+  }
+
+  void edits(const std::vector<policy::Edit>& edits) {
+    key("edits");
+    out_.StartArray();
+    for (const policy::Edit& edit : edits) {
+      out_.StartObject();
+      member("kind", to_string(edit.kind));
+      member("name", edit.name);
+      member("old", edit.old_value);
+      member_or_null("new", edit.new_value);
+      out_.EndObject();
+    }
+    out_.EndArray();
+  }
+
+  void findings(const std::vector<finding::Finding>& findings) {
+    key("findings");
+    out_.StartArray();
+    for (const finding::Finding& one : findings) {
+      out_.StartObject();
+      member("id", finding::to_string(one.id));
+      member("severity", finding::to_string(one.severity));
+      member("what", one.what);
+      member("why", one.why);
+      member("did", one.did);
+      member("next", one.next);
+      out_.EndObject();
+    }
+    out_.EndArray();
+  }
+
+  rapidjson::StringBuffer buffer_;
+  rapidjson::PrettyWriter<rapidjson::StringBuffer> out_{buffer_};
+};
+
+/// What a prediction says, on one line: "http ANY:80 (ASPNETCORE_URLS), then System.FormatException".
+std::string line_of(const Prediction& prediction) {
+  std::vector<std::string> parts;
+  for (const Endpoint& endpoint : prediction.strict.endpoints) {
+    parts.push_back(fmt::format("{} ({})", finding::quote(address::to_string(endpoint.target)),
+                                finding::quote(endpoint.source.origin.name)));
+  }
+  std::string line = parts.empty() ? "no endpoint" : fmt::format("{}", fmt::join(parts, ", "));
+  if (const auto& failure = prediction.strict.failure) {
+    line += fmt::format(", then {}: {}", failure->exception.type, finding::quote(failure->exception.message));
+    if (!failure->certain) line += " (unless the app's code prevents it)";
+  }
+  return line;
+}
+
+/// Predictions with the same outcome on one line.
+std::string list(const std::vector<Prediction>& predictions) {
+  std::vector<std::pair<std::string, std::vector<std::string>>> groups;
+  for (const Prediction& prediction : predictions) {
+    const std::string line = line_of(prediction);
+    auto group = std::ranges::find(groups, line, &std::pair<std::string, std::vector<std::string>>::first);
+    if (group == groups.end()) group = groups.insert(groups.end(), {line, {}});
+    group->second.push_back(fmt::format("{} {}", hosting::to_string(prediction.builder), prediction.major));
+  }
+  std::string out;
+  for (const auto& [line, builders] : groups) {
+    const bool all = builders.size() == predictions.size() && predictions.size() > 1;
+    out += fmt::format(
+        "  {}\n      {}\n", line,
+        all ? "whatever builder and version the app uses" : fmt::format("with {}", fmt::join(builders, ", ")));
+  }
+  return out;
+}
+
+std::string name_app(const runtime::App& app) {
+  std::string out(app.kind == runtime::Kind::other ? "no .NET program that portshim recognises; it may start one later"
+                                                   : runtime::to_string(app.kind));
+  if (!app.assembly.empty()) out += " " + finding::quote(app.assembly);
+  if (app.asp_net_core) out += *app.asp_net_core ? ", ASP.NET Core" : ", without ASP.NET Core: binds nothing";
+  if (app.major) out += fmt::format(" {}", *app.major);
+  return out;
+}
+
+std::string text_of(const policy::Edit& edit) {
+  if (!edit.new_value)
+    return fmt::format("  remove {} (was '{}')\n", finding::quote(edit.name), finding::quote(edit.old_value));
+  return fmt::format("  {} {}: '{}' becomes '{}'\n", to_string(edit.kind), finding::quote(edit.name),
+                     finding::quote(edit.old_value), finding::quote(*edit.new_value));
+}
+
+}  // namespace
+
+std::string as_json(const Report& report) {
+  return Json().write(report);
+}
+
+std::string as_text(const Report& report) {
+  const diagnosis::Situation& s = report.situation;
+  std::string out = fmt::format("mode:     {}\n", options::to_string(s.options.mode));
+  out += fmt::format("identity: uid {}, gid {}, CAP_NET_BIND_SERVICE {}, net.ipv4.ip_unprivileged_port_start {}\n",
+                     s.identity.uid, s.identity.gid, s.identity.net_bind_service ? "effective" : "not effective",
+                     s.identity.port_start_known ? std::to_string(s.identity.port_start) : "unknown (1024 is assumed)");
+  out +=
+      fmt::format("floor:    {}\n", s.rules.floor == 0 ? "none, every port may be used"
+                                                       : fmt::format("{}, no lower port is to be used", s.rules.floor));
+  out += fmt::format("app:      {}\n", name_app(s.app));
+  out += "Kestrel would bind, unless the app sets its ports in code:\n" + list(s.predictions);
+  if (!edits_of(report).empty()) {
+    out += "changes:\n";
+    for (const policy::Edit& edit : edits_of(report)) out += text_of(edit);
+    out += "after them it binds:\n" + list(after_of(report));
+  }
+  out += report.diagnosis.findings.empty() ? "findings: none\n" : "findings:\n";
+  for (const finding::Finding& finding : report.diagnosis.findings) out += log::as_text(finding, false);
+  out += fmt::format("verdict:  {}\n",
+                     report.diagnosis.refuse ? "refuse (PORTSHIM=validate would end with exit code 78)" : "start");
+  return out;
+}
+
+}  // namespace portshim::report

@@ -1,1 +1,536 @@
 #include "shim/system.h"
+
+#include <arpa/inet.h>
+#include <dirent.h>
+#include <elf.h>
+#include <fcntl.h>
+#include <linux/securebits.h>
+#include <netinet/in.h>
+#include <poll.h>
+#include <sys/auxv.h>
+#include <sys/capability.h>
+#include <sys/prctl.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/statvfs.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+#include <cerrno>
+#include <charconv>
+#include <climits>
+#include <csignal>
+#include <cstdlib>
+#include <cstring>
+#include <ctime>
+#include <memory>
+#include <type_traits>
+#include <utility>
+
+namespace portshim::system {
+namespace {
+
+using CapState = std::unique_ptr<std::remove_pointer_t<cap_t>, decltype([](cap_t state) { cap_free(state); })>;
+using OpenDirectory = std::unique_ptr<DIR, decltype([](DIR* stream) { closedir(stream); })>;
+using AllocatedText = std::unique_ptr<char, decltype([](char* text) { std::free(text); })>;
+
+std::unexpected<Error> failure(const char* doing, int code) {
+  return std::unexpected(Error{code, doing});
+}
+
+std::unexpected<Error> failure(const char* doing, const std::string& path, int code) {
+  return std::unexpected(Error{code, std::string(doing) + " " + path});
+}
+
+/// Makes a system call that takes a path and answers -1 on failure; EINTR is retried. A path with a NUL inside names
+/// nothing, whatever its beginning names.
+template <typename Function>
+Result<int> call_with_path(const char* doing, const std::string& path, Function call) {
+  if (path.contains('\0')) return failure(doing, path, ENOENT);
+  int result = -1;
+  do {
+    result = call(path.c_str());
+  } while (result < 0 && errno == EINTR);
+  if (result < 0) return failure(doing, path, errno);
+  return result;
+}
+
+/// Owns an open file descriptor.
+class Descriptor {
+ public:
+  Descriptor() = default;
+  /// Takes over `number`. One of the standard three (they may be closed, then open(2) hands them out) is moved up:
+  /// the app must find them as they were.
+  explicit Descriptor(int number) : number_(number) {
+    if (number > STDERR_FILENO || number < 0) return;
+    number_ = fcntl(number, F_DUPFD_CLOEXEC, STDERR_FILENO + 1);
+    const int code = errno;
+    ::close(number);
+    errno = code;
+  }
+  Descriptor(const Descriptor&) = delete;
+  Descriptor& operator=(const Descriptor&) = delete;
+  Descriptor(Descriptor&& other) noexcept : number_(std::exchange(other.number_, -1)) {}
+  Descriptor& operator=(Descriptor&& other) noexcept {
+    std::swap(number_, other.number_);
+    return *this;
+  }
+  ~Descriptor() { close(); }
+
+  void close() {
+    if (number_ >= 0) ::close(std::exchange(number_, -1));
+  }
+  [[nodiscard]] int number() const { return number_; }
+  [[nodiscard]] int release() { return std::exchange(number_, -1); }
+
+ private:
+  int number_ = -1;
+};
+
+Result<Descriptor> open_path(const std::string& path, int flags) {
+  const auto number = call_with_path("open", path, [flags](const char* name) { return ::open(name, flags); });
+  if (!number) return std::unexpected(number.error());
+  Descriptor descriptor(*number);
+  if (descriptor.number() < 0) return failure("open", path, errno);
+  return descriptor;
+}
+
+struct OpenFile {
+  Descriptor descriptor;
+  std::uint64_t size = 0;  ///< 0 for the files of /proc
+};
+
+/// open(2) that waits for no FIFO and takes no terminal, for regular files.
+Result<OpenFile> open_regular(const std::string& path) {
+  constexpr int kFlags = O_RDONLY | O_NONBLOCK | O_CLOEXEC | O_NOCTTY;
+  auto descriptor = open_path(path, kFlags);
+  if (!descriptor) return std::unexpected(descriptor.error());
+  OpenFile file{.descriptor = *std::move(descriptor)};
+  struct stat status{};
+  if (fstat(file.descriptor.number(), &status) != 0) return failure("open", path, errno);
+  if (S_ISDIR(status.st_mode)) return failure("open", path, EISDIR);
+  if (!S_ISREG(status.st_mode)) return failure("open", path, EINVAL);
+  file.size = static_cast<std::uint64_t>(status.st_size);
+  return file;
+}
+
+/// Reads up to `limit` bytes from `offset`. The file's size is only a hint: /proc says 0, and a file may grow.
+Result<std::string> read_up_to(const OpenFile& file, const std::string& path, std::uint64_t offset, std::size_t limit) {
+  constexpr std::uint64_t kLeast = 4096;
+  const std::uint64_t rest = file.size > offset ? file.size - offset : 0;
+  std::string content(static_cast<std::size_t>(std::min<std::uint64_t>(limit, std::max(kLeast, rest + 1))), '\0');
+  std::size_t length = 0;
+  while (length < limit) {
+    if (length == content.size()) content.resize(std::min(limit, 2 * length));
+    const auto position = static_cast<off_t>(offset + length);
+    const ssize_t count = pread(file.descriptor.number(), content.data() + length, content.size() - length, position);
+    if (count < 0 && errno == EINTR) continue;
+    if (count < 0) return failure("read", path, errno);
+    if (count == 0) break;
+    length += static_cast<std::size_t>(count);
+  }
+  content.resize(length);
+  return content;
+}
+
+FileType type_of(mode_t mode) {
+  if (S_ISREG(mode)) return FileType::regular;
+  if (S_ISDIR(mode)) return FileType::directory;
+  return S_ISLNK(mode) ? FileType::symlink : FileType::other;
+}
+
+/// faccessat2(2), in the kernel since 5.8. Before that glibc answers ENOSYS by a guess from the mode alone, and old
+/// seccomp profiles answer EPERM, which the call itself never gives for R_OK and X_OK. Then access(2) is asked: real
+/// and effective ids are the same, a set-uid start is refused.
+Result<void> check_access(const std::string& path, int mode) {
+  const auto answer = call_with_path("access", path, [mode](const char* name) {
+    const int result = faccessat(AT_FDCWD, name, mode, AT_EACCESS);
+    return result != 0 && errno == EPERM ? access(name, mode) : result;
+  });
+  if (!answer) return std::unexpected(answer.error());
+  return {};
+}
+
+/// The bits of one of the sets of libcap's state.
+CapabilitySet to_set(const CapState& state, cap_flag_t which) {
+  CapabilitySet set = 0;
+  for (cap_value_t number = 0; number < static_cast<cap_value_t>(8 * sizeof(CapabilitySet)); ++number) {
+    cap_flag_value_t value = CAP_CLEAR;
+    if (cap_get_flag(state.get(), number, which, &value) != 0) break;
+    if (value == CAP_SET) set |= CapabilitySet{1} << static_cast<unsigned>(number);
+  }
+  return set;
+}
+
+/// The numbers among `candidates` for which `is_set` answers 1, up to the first that the kernel does not know.
+CapabilitySet ask_each(CapabilitySet candidates, int (*is_set)(cap_value_t)) {
+  CapabilitySet set = 0;
+  for (unsigned number = 0; number < 8 * sizeof(CapabilitySet); ++number) {
+    const CapabilitySet bit = CapabilitySet{1} << number;
+    if ((candidates & bit) == 0) continue;
+    const int answer = is_set(static_cast<cap_value_t>(number));
+    if (answer < 0) break;
+    if (answer == 1) set |= bit;
+  }
+  return set;
+}
+
+// --- The trial: what runs in the forked child. ---
+
+struct SocketAddress {
+  sockaddr_storage storage{};
+  socklen_t length = 0;
+  bool any_ipv6 = false;
+};
+
+/// The address of an attempt, with a numeric scope ("fe80::1%3") or without.
+std::optional<SocketAddress> to_socket_address(const BindAttempt& attempt) {
+  SocketAddress result;
+  sockaddr_in ipv4{.sin_family = AF_INET, .sin_port = htons(attempt.port), .sin_addr = {}, .sin_zero = {}};
+  if (inet_pton(AF_INET, attempt.address.c_str(), &ipv4.sin_addr) == 1) {
+    std::memcpy(&result.storage, &ipv4, sizeof ipv4);
+    result.length = sizeof ipv4;
+    return result;
+  }
+  sockaddr_in6 ipv6{};
+  ipv6.sin6_family = AF_INET6;
+  ipv6.sin6_port = htons(attempt.port);
+  const std::size_t percent = attempt.address.find('%');
+  if (inet_pton(AF_INET6, attempt.address.substr(0, percent).c_str(), &ipv6.sin6_addr) != 1) return std::nullopt;
+  if (percent != std::string::npos) {
+    const char* const end = attempt.address.data() + attempt.address.size();
+    std::from_chars(attempt.address.data() + percent + 1, end, ipv6.sin6_scope_id);
+  }
+  std::memcpy(&result.storage, &ipv6, sizeof ipv6);
+  result.length = sizeof ipv6;
+  result.any_ipv6 = IN6_IS_ADDR_UNSPECIFIED(&ipv6.sin6_addr);
+  return result;
+}
+
+/// errno of one bind(2), 0 for success. The socket is set up as Kestrel's is: SO_REUSEADDR, since connections of a
+/// predecessor in TIME_WAIT are no conflict, and dual mode for "::" alone (SocketTransportOptions.cs).
+int try_bind(const BindAttempt& attempt) {
+  const auto address = to_socket_address(attempt);
+  if (!address) return EINVAL;
+  const Descriptor socket(::socket(address->storage.ss_family, SOCK_STREAM | SOCK_CLOEXEC, 0));
+  if (socket.number() < 0) return errno;
+  const int on = 1;
+  if (setsockopt(socket.number(), SOL_SOCKET, SO_REUSEADDR, &on, sizeof on) != 0) return errno;
+  if (address->storage.ss_family == AF_INET6) {
+    const int only = address->any_ipv6 ? 0 : 1;
+    if (setsockopt(socket.number(), IPPROTO_IPV6, IPV6_V6ONLY, &only, sizeof only) != 0) return errno;
+  }
+  // bind(2) takes every kind of address by this one type.
+  const auto* generic = reinterpret_cast<const sockaddr*>(&address->storage);
+  return ::bind(socket.number(), generic, address->length) == 0 ? 0 : errno;
+}
+
+/// Leaves this process CAP_NET_BIND_SERVICE alone, or nothing. What is not permitted cannot be taken: then it is
+/// nothing too. errno, 0 for success.
+int restrict_capabilities(bool net_bind_service) {
+  const CapState old(cap_get_proc());
+  const CapState wanted(cap_init());
+  if (!old || !wanted) return errno;
+  const cap_value_t number = CAP_NET_BIND_SERVICE;
+  if (net_bind_service && (to_set(old, CAP_PERMITTED) & kNetBindService) != 0) {
+    cap_set_flag(wanted.get(), CAP_PERMITTED, 1, &number, CAP_SET);
+    cap_set_flag(wanted.get(), CAP_EFFECTIVE, 1, &number, CAP_SET);
+  }
+  return cap_set_proc(wanted.get()) == 0 ? 0 : errno;
+}
+
+/// The whole buffer to a pipe; false when that fails.
+bool write_all(int descriptor, const void* data, std::size_t size) {
+  const auto* bytes = static_cast<const char*>(data);
+  for (std::size_t done = 0; done < size;) {
+    const ssize_t count = ::write(descriptor, bytes + done, size - done);
+    if (count < 0 && errno == EINTR) continue;
+    if (count <= 0) return false;
+    done += static_cast<std::size_t>(count);
+  }
+  return true;
+}
+
+/// The child's whole life: errno of the preparation, then one errno per attempt, into the pipe. `answers` has room for
+/// them. Nothing that the parent registered (atexit, buffers) may run here, hence _exit.
+[[noreturn]] void run_trial(std::span<const BindAttempt> attempts, bool net_bind_service, std::span<int> answers,
+                            int writer) {
+  answers[0] = restrict_capabilities(net_bind_service);
+  std::ranges::transform(attempts, answers.begin() + 1, try_bind);
+  _exit(write_all(writer, answers.data(), answers.size_bytes()) ? 0 : 1);
+}
+
+// --- The trial: the parent's side. ---
+
+bool is_pending(int signal) {
+  sigset_t pending;
+  sigemptyset(&pending);
+  sigpending(&pending);
+  return sigismember(&pending, signal) == 1;
+}
+
+/// Takes a pending signal away without running anything.
+void consume(int signal) {
+  sigset_t set;
+  sigemptyset(&set);
+  sigaddset(&set, signal);
+  const timespec at_once{};
+  while (sigtimedwait(&set, nullptr, &at_once) < 0 && errno == EINTR) {
+  }
+}
+
+/// Fills the buffer from a pipe; false when its end comes first.
+bool read_all(int descriptor, void* data, std::size_t size) {
+  auto* bytes = static_cast<char*>(data);
+  for (std::size_t done = 0; done < size;) {
+    const ssize_t count = ::read(descriptor, bytes + done, size - done);
+    if (count < 0 && errno == EINTR) continue;
+    if (count <= 0) return false;
+    done += static_cast<std::size_t>(count);
+  }
+  return true;
+}
+
+/// Waits for the end of the child. Where SIGCHLD is ignored the kernel has reaped it by itself: ECHILD.
+void reap(pid_t child) {
+  while (waitpid(child, nullptr, 0) < 0 && errno == EINTR) {
+  }
+}
+
+// --- Writing. ---
+
+/// Waits once and shortly until a full pipe or socket takes more; false when it does not.
+bool wait_for_room(int descriptor) {
+  constexpr int kMilliseconds = 100;
+  pollfd entry{.fd = descriptor, .events = POLLOUT, .revents = 0};
+  return poll(&entry, 1, kMilliseconds) == 1;
+}
+
+/// Writes until everything is written, or a write fails. Only one wait is granted: what reads a log slowly must not
+/// hold up the app's start.
+void write_while_possible(int descriptor, std::string_view text) {
+  bool waited = false;
+  while (!text.empty()) {
+    const ssize_t count = ::write(descriptor, text.data(), text.size());
+    if (count > 0) {
+      text.remove_prefix(static_cast<std::size_t>(count));
+    } else if (count < 0 && errno == EAGAIN && !waited) {
+      waited = true;
+      if (!wait_for_room(descriptor)) return;
+    } else if (count == 0 || errno != EINTR) {
+      return;
+    }
+  }
+}
+
+std::vector<char*> to_pointers(const std::vector<std::string>& texts) {
+  std::vector<char*> pointers;
+  pointers.reserve(texts.size() + 1);
+  // execve(2) takes char* for historical reasons and changes nothing.
+  for (const std::string& text : texts) pointers.push_back(const_cast<char*>(text.c_str()));
+  pointers.push_back(nullptr);
+  return pointers;
+}
+
+}  // namespace
+
+std::string Error::message() const {
+  const char* const description = strerrordesc_np(code);
+  return doing + ": " + (description != nullptr ? description : "error " + std::to_string(code));
+}
+
+Result<std::string> Linux::read_file(const std::string& path) const {
+  const auto file = open_regular(path);
+  if (!file) return std::unexpected(file.error());
+  if (file->size > kMaxFileSize) return failure("read", path, EFBIG);
+  auto content = read_up_to(*file, path, 0, kMaxFileSize + 1);
+  if (content && content->size() > kMaxFileSize) return failure("read", path, EFBIG);
+  return content;
+}
+
+Result<std::string> Linux::read_part(const std::string& path, std::uint64_t offset, std::size_t length) const {
+  const auto file = open_regular(path);
+  if (!file) return std::unexpected(file.error());
+  // Beyond what off_t can say nothing can be.
+  if (offset > static_cast<std::uint64_t>(INT64_MAX) - length) return std::string();
+  return read_up_to(*file, path, offset, length);
+}
+
+Result<FileStatus> Linux::status(const std::string& path, bool follow) const {
+  struct stat status{};
+  const auto answer = call_with_path("stat", path, [&status, follow](const char* name) {
+    return fstatat(AT_FDCWD, name, &status, follow ? 0 : AT_SYMLINK_NOFOLLOW);
+  });
+  if (!answer) return std::unexpected(answer.error());
+  constexpr mode_t kPermissions = 07777;
+  return FileStatus{.type = type_of(status.st_mode),
+                    .mode = status.st_mode & kPermissions,
+                    .size = static_cast<std::uint64_t>(status.st_size),
+                    .owner = status.st_uid};
+}
+
+Result<void> Linux::executable(const std::string& path) const {
+  return check_access(path, X_OK);
+}
+
+Result<void> Linux::readable(const std::string& path) const {
+  return check_access(path, R_OK);
+}
+
+Result<std::vector<std::string>> Linux::list(const std::string& directory) const {
+  constexpr int kFlags = O_RDONLY | O_NONBLOCK | O_CLOEXEC | O_DIRECTORY;
+  auto opened = open_path(directory, kFlags);
+  if (!opened) return std::unexpected(opened.error());
+  const OpenDirectory stream(fdopendir(opened->number()));
+  if (!stream) return failure("open", directory, errno);
+  static_cast<void>(opened->release());  // closedir closes it
+  std::vector<std::string> names;
+  errno = 0;
+  while (const dirent* entry = readdir(stream.get())) {
+    const std::string_view name = &entry->d_name[0];
+    if (name != "." && name != "..") names.emplace_back(name);
+    errno = 0;
+  }
+  if (errno != 0) return failure("read", directory, errno);
+  return names;
+}
+
+Result<std::string> Linux::read_link(const std::string& path) const {
+  std::string target(PATH_MAX, '\0');  // the kernel's limit for a link's text
+  const auto length = call_with_path("readlink", path, [&target](const char* name) {
+    return static_cast<int>(readlink(name, target.data(), target.size()));
+  });
+  if (!length) return std::unexpected(length.error());
+  target.resize(static_cast<std::size_t>(*length));
+  return target;
+}
+
+Result<std::string> Linux::real_path(const std::string& path) const {
+  std::string canonical;
+  const auto answer = call_with_path("realpath", path, [&canonical](const char* name) {
+    const AllocatedText text(realpath(name, nullptr));
+    if (!text) return -1;
+    canonical = text.get();
+    return 0;
+  });
+  if (!answer) return std::unexpected(answer.error());
+  return canonical;
+}
+
+Result<std::string> Linux::current_directory() const {
+  std::string directory(PATH_MAX, '\0');
+  if (getcwd(directory.data(), directory.size()) == nullptr) return failure("getcwd", errno);
+  directory.resize(std::strlen(directory.c_str()));
+  return directory;
+}
+
+Result<MountFlags> Linux::mount_flags(const std::string& path) const {
+  struct statvfs status{};
+  const auto answer = call_with_path("statvfs", path, [&status](const char* name) { return statvfs(name, &status); });
+  if (!answer) return std::unexpected(answer.error());
+  return MountFlags{.noexec = (status.f_flag & ST_NOEXEC) != 0, .nosuid = (status.f_flag & ST_NOSUID) != 0};
+}
+
+Result<std::optional<FileCapabilities>> Linux::file_capabilities(const std::string& path) const {
+  CapState state;
+  const auto answer = call_with_path("getxattr", path, [&state](const char* name) {
+    state.reset(cap_get_file(name));
+    return state ? 0 : -1;
+  });
+  if (!answer && (answer.error().code == ENODATA || answer.error().code == ENOTSUP)) return std::nullopt;
+  if (!answer) return std::unexpected(answer.error());
+  return FileCapabilities{.permitted = to_set(state, CAP_PERMITTED),
+                          .inheritable = to_set(state, CAP_INHERITABLE),
+                          .effective = to_set(state, CAP_EFFECTIVE) != 0};
+}
+
+/// As the kernel wrote them for this process at its execve, without a system call (getauxval(3)).
+Ids Linux::ids() const {
+  return {.uid = static_cast<uid_t>(getauxval(AT_UID)),
+          .effective_uid = static_cast<uid_t>(getauxval(AT_EUID)),
+          .gid = static_cast<gid_t>(getauxval(AT_GID)),
+          .effective_gid = static_cast<gid_t>(getauxval(AT_EGID))};
+}
+
+Result<ProcessCapabilities> Linux::capabilities() const {
+  const CapState state(cap_get_proc());
+  if (!state) return failure("capget", errno);
+  ProcessCapabilities result{.effective = to_set(state, CAP_EFFECTIVE),
+                             .permitted = to_set(state, CAP_PERMITTED),
+                             .inheritable = to_set(state, CAP_INHERITABLE)};
+  result.bounding = ask_each(~CapabilitySet{0}, cap_get_bound);
+  // What is ambient is permitted and inheritable too (capabilities(7)), which mostly saves all the calls.
+  result.ambient = ask_each(result.permitted & result.inheritable, cap_get_ambient);
+  const int bits = prctl(PR_GET_SECUREBITS, 0, 0, 0, 0);
+  result.no_root = bits > 0 && (static_cast<unsigned>(bits) & SECBIT_NOROOT) != 0;
+  result.no_new_privileges = prctl(PR_GET_NO_NEW_PRIVS, 0, 0, 0, 0) == 1;
+  return result;
+}
+
+std::uint16_t Linux::elf_machine() const {
+#if defined(__x86_64__)
+  return EM_X86_64;
+#elif defined(__aarch64__)
+  return EM_AARCH64;
+#else
+  return EM_NONE;
+#endif
+}
+
+Result<std::vector<int>> Linux::try_binds(std::span<const BindAttempt> attempts, bool net_bind_service) const {
+  std::vector<int> answers(attempts.size() + 1);
+  std::array<int, 2> ends{};
+  if (pipe2(ends.data(), O_CLOEXEC) != 0) return failure("pipe", errno);
+  const Descriptor reader(ends[0]);
+  Descriptor writer(ends[1]);
+  if (reader.number() < 0 || writer.number() < 0) return failure("pipe", EMFILE);
+
+  const bool was_pending = is_pending(SIGCHLD);
+  const pid_t child = fork();
+  if (child < 0) return failure("fork", errno);
+  if (child == 0) run_trial(attempts, net_bind_service, answers, writer.number());
+  writer.close();  // or the end of the pipe would never come when the child dies early
+  const bool complete = read_all(reader.number(), answers.data(), answers.size() * sizeof(int));
+  reap(child);
+  // Where SIGCHLD is blocked, this child's would wait for the app.
+  if (!was_pending && is_pending(SIGCHLD)) consume(SIGCHLD);
+
+  if (!complete) return failure("trial bind: child ended early", ECHILD);
+  if (answers[0] != 0) return failure("trial bind: capset", answers[0]);
+  answers.erase(answers.begin());
+  return answers;
+}
+
+Error Linux::execute(const std::string& path, const std::vector<std::string>& argv,
+                     const std::vector<std::string>& environment) {
+  const std::vector<char*> arguments = to_pointers(argv);
+  const std::vector<char*> variables = to_pointers(environment);
+  execve(path.c_str(), arguments.data(), variables.data());
+  return {errno, "execve " + path};
+}
+
+void Linux::write(int descriptor, std::string_view text) {
+  // A closed pipe and the file size limit answer with a signal. Its disposition belongs to the app: it is held back
+  // and taken away instead.
+  constexpr std::array kSignals{SIGPIPE, SIGXFSZ};
+  std::array<bool, kSignals.size()> was_pending{};
+  std::ranges::transform(kSignals, was_pending.begin(), is_pending);
+  sigset_t set;
+  sigset_t old;
+  sigemptyset(&set);
+  for (const int signal : kSignals) sigaddset(&set, signal);
+  pthread_sigmask(SIG_BLOCK, &set, &old);
+  write_while_possible(descriptor, text);
+  for (std::size_t i = 0; i < kSignals.size(); ++i) {
+    if (!was_pending[i] && is_pending(kSignals[i])) consume(kSignals[i]);
+  }
+  pthread_sigmask(SIG_SETMASK, &old, nullptr);
+}
+
+bool Linux::is_terminal(int descriptor) const {
+  return isatty(descriptor) == 1;
+}
+
+}  // namespace portshim::system

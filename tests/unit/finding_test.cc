@@ -1,3 +1,252 @@
 #include "shim/finding.h"
 
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
+
+#include <array>
+#include <fstream>
+#include <iterator>
+#include <regex>
+#include <set>
+
+namespace portshim::finding {
+namespace {
+
+using testing::EndsWith;
+using testing::HasSubstr;
+using testing::Not;
+
+std::string header() {
+  std::ifstream file(PORTSHIM_SOURCE_DIR "/shim/finding.h");
+  return {std::istreambuf_iterator<char>(file), {}};
+}
+
+TEST(FindingTable, HasOneRowForEveryIdOfTheHeaderInItsOrder) {
+  const std::string text = header();
+  const std::regex id(R"(\n  [a-z_]+ = ([0-9]{3}),)");
+  std::vector<int> expected;
+  for (std::sregex_iterator match(text.begin(), text.end(), id), end; match != end; ++match)
+    expected.push_back(std::stoi((*match)[1]));
+  std::vector<int> rows;
+  for (const Entry& entry : table()) rows.push_back(static_cast<int>(entry.id));
+  ASSERT_GT(expected.size(), 30U);
+  EXPECT_EQ(rows, expected);
+}
+
+TEST(FindingTable, TitlesAreShortAndDifferent) {
+  std::set<std::string_view> titles;
+  for (const Entry& entry : table()) {
+    EXPECT_TRUE(titles.insert(entry.title).second) << entry.title;
+    EXPECT_GT(entry.title.size(), 10U) << entry.title;
+    EXPECT_LE(entry.title.size(), 100U) << entry.title;
+    EXPECT_THAT(entry.title, Not(EndsWith("."))) << "a title is no sentence";
+    EXPECT_THAT(entry.title, Not(HasSubstr("|"))) << "it stands in a Markdown table";
+  }
+}
+
+TEST(FindingId, IsPrintedAsPsAndItsNumber) {
+  EXPECT_EQ(to_string(Id::low_port), "PS101");
+  EXPECT_EQ(to_string(Id::own_failure), "PS905");
+}
+
+TEST(FindingSeverity, IsPrintedAsOneWord) {
+  EXPECT_EQ(to_string(Severity::debug), "debug");
+  EXPECT_EQ(to_string(Severity::info), "info");
+  EXPECT_EQ(to_string(Severity::warning), "warning");
+  EXPECT_EQ(to_string(Severity::error), "error");
+}
+
+TEST(Quote, OrdinaryTextStaysAsItIs) {
+  EXPECT_EQ(quote(""), "");
+  EXPECT_EQ(quote("http://+:80;https://[::1]:443/a?b=\"c\\d\""), "http://+:80;https://[::1]:443/a?b=\"c\\d\"");
+  EXPECT_EQ(quote("Größe \u4e2d\u6587 \U0001F600"), "Größe \u4e2d\u6587 \U0001F600");
+}
+
+TEST(Quote, LineEndsAndTabsAreShownAsInC) {
+  EXPECT_EQ(quote("a\nb\rc\td"), "a\\nb\\rc\\td");
+}
+
+TEST(Quote, C0AndDelAreEscaped) {
+  EXPECT_EQ(quote(std::string("\0\x1b[31m\x1f\x7f", 8)), "\\u0000\\u001b[31m\\u001f\\u007f");
+  EXPECT_EQ(quote(" ~"), " ~");
+}
+
+TEST(Quote, C1IsEscaped) {
+  EXPECT_EQ(quote("\xC2\x80\xC2\x85\xC2\x9B\xC2\x9F"), "\\u0080\\u0085\\u009b\\u009f");
+  EXPECT_EQ(quote("\u00a0"), "\u00a0");
+}
+
+TEST(Quote, LineAndParagraphSeparatorsAreEscaped) {
+  EXPECT_EQ(quote("\u2028\u2029"), "\\u2028\\u2029");
+}
+
+TEST(Quote, BidirectionalControlsAreEscaped) {
+  EXPECT_EQ(quote("\u061c\u200e\u200f"), "\\u061c\\u200e\\u200f");
+  EXPECT_EQ(quote("\u202a\u202b\u202c\u202d\u202e"), "\\u202a\\u202b\\u202c\\u202d\\u202e");
+  EXPECT_EQ(quote("\u2066\u2067\u2068\u2069"), "\\u2066\\u2067\\u2068\\u2069");
+}
+
+TEST(Quote, NeighboursOfTheEscapedCharactersStay) {
+  for (const std::string_view text : {"\u061b", "\u061d", "\u200d", "\u2010", "\u2027", "\u202f", "\u2065", "\u206a"})
+    EXPECT_EQ(quote(text), text);
+}
+
+TEST(Quote, BytesThatBeginNoCharacterAreReplacedOneByOne) {
+  EXPECT_EQ(quote("a\x80\xBF\xFF\xFE\xF5z"), "a\uFFFD\uFFFD\uFFFD\uFFFD\uFFFDz");
+}
+
+TEST(Quote, OverlongFormsAreReplaced) {
+  EXPECT_EQ(quote("\xC0\xAF"), "\uFFFD\uFFFD");
+  EXPECT_EQ(quote("\xC1\xBF"), "\uFFFD\uFFFD");
+  EXPECT_EQ(quote("\xE0\x80\x8A"), "\uFFFD\uFFFD\uFFFD");
+  EXPECT_EQ(quote("\xF0\x80\x80\x8A"), "\uFFFD\uFFFD\uFFFD\uFFFD");
+}
+
+TEST(Quote, SurrogatesAreReplaced) {
+  EXPECT_EQ(quote("\xED\xA0\x80"), "\uFFFD\uFFFD\uFFFD");
+  EXPECT_EQ(quote("\xED\xBF\xBF"), "\uFFFD\uFFFD\uFFFD");
+}
+
+TEST(Quote, WhatIsBeyondUnicodeIsReplaced) {
+  EXPECT_EQ(quote("\xF4\x90\x80\x80"), "\uFFFD\uFFFD\uFFFD\uFFFD");
+}
+
+TEST(Quote, TheBordersOfUnicodeStay) {
+  for (const std::string_view text :
+       {"\x7e", "\u0100", "\u0800", "\uD7FF", "\uE000", "\uFFFF", "\U00010000", "\U0010FFFF"})
+    EXPECT_EQ(quote(text), text);
+}
+
+TEST(Quote, AnUnfinishedCharacterIsReplacedOnceAndSwallowsNothing) {
+  EXPECT_EQ(quote("\xE2\x82"), "\uFFFD");
+  EXPECT_EQ(quote("\xF0\x9F\x98(x"), "\uFFFD(x");
+  EXPECT_EQ(quote("\xE2\x82\xE2\x82\xAC"), "\uFFFD\u20ac");
+  EXPECT_EQ(quote("\xC2\nx"), "\uFFFD\\nx");
+}
+
+TEST(Quote, TextOf256BytesIsWhole) {
+  EXPECT_EQ(quote(std::string(256, 'x')), std::string(256, 'x'));
+}
+
+TEST(Quote, LongerTextIsCutAndMarked) {
+  EXPECT_EQ(quote(std::string(257, 'x')), std::string(256, 'x') + "...");
+}
+
+TEST(Quote, IsCutBetweenCharacters) {
+  EXPECT_EQ(quote(std::string(255, 'x') + "\u20ac"), std::string(255, 'x') + "...");
+  EXPECT_EQ(quote(std::string(253, 'x') + "\u20acy"), std::string(253, 'x') + "\u20ac...");
+}
+
+TEST(Quote, IsCutBetweenEscapes) {
+  EXPECT_EQ(quote(std::string(251, 'x') + "\x1b"), std::string(251, 'x') + "...");
+}
+
+TEST(Quote, WhatCountsIsTheLengthAfterEscaping) {
+  std::string escapes;
+  for (int i = 0; i < 42; ++i) escapes += "\\u0001";
+  EXPECT_EQ(quote(std::string(1000, '\x01')), escapes + "...");
+}
+
+TEST(Quote, AMegabyteIsCutToo) {
+  EXPECT_EQ(quote(std::string(1 << 20, '\xFF')).size(), 255U + 3U);
+  std::string urls;
+  while (urls.size() < (1U << 20U)) urls += "a://";
+  EXPECT_EQ(quote(urls).size(), 256U + 3U);
+}
+
+TEST(Quote, UserInfoIsMasked) {
+  EXPECT_EQ(quote("http://user:pw@host:80/x"), "http://***@host:80/x");
+  EXPECT_EQ(quote("amqp://user@host"), "amqp://***@host");
+  EXPECT_EQ(quote("Invalid url: 'http://u:p@+:80'"), "Invalid url: 'http://***@+:80'");
+}
+
+TEST(Quote, UserInfoIsMaskedInEveryItemOfAList) {
+  EXPECT_EQ(quote("http://a:b@h;http://+:80;https://c:d@i"), "http://***@h;http://+:80;https://***@i");
+}
+
+TEST(Quote, UserInfoEndsAtTheLastAt) {
+  EXPECT_EQ(quote("http://u:p@ss@host"), "http://***@host");
+}
+
+TEST(Quote, PasswordsWithPunctuationAreMasked) {
+  EXPECT_EQ(quote("http://u:p;w,1@host"), "http://***@host");
+  EXPECT_EQ(quote("http://u:1;2@host"), "http://***@host");
+}
+
+TEST(Quote, UnescapedSlashesBlanksAndHashesInPasswordsAreMasked) {
+  EXPECT_EQ(quote("http://u:p/w@host"), "http://***@host");
+  EXPECT_EQ(quote("http://u:p#w@host"), "http://***@host");
+  EXPECT_EQ(quote("http://u:/@host"), "http://***@host");
+  EXPECT_EQ(quote("http://u:p w@host"), "http://***@host");
+}
+
+TEST(Quote, AnAtInAPathIsNoUserInfo) {
+  EXPECT_EQ(quote("http://+:80/@x"), "http://+:80/@x");
+  EXPECT_EQ(quote("http://host/a@b"), "http://host/a@b");
+  EXPECT_EQ(quote("user@host"), "user@host");
+}
+
+TEST(Quote, ALongPasswordIsMaskedBeforeTheTextIsCut) {
+  EXPECT_EQ(quote("http://u:" + std::string(5000, 'p') + "@host"), "http://***@host");
+}
+
+TEST(Quote, ControlCharactersDoNotHideUserInfo) {
+  EXPECT_EQ(quote("http://u:\x01p\n@host"), "http://***@host");
+}
+
+TEST(Printable, IsNeitherCutNorMasked) {
+  EXPECT_EQ(printable(std::string(1000, 'x') + "http://u@h\n"), std::string(1000, 'x') + "http://u@h\\n");
+}
+
+TEST(Printable, DoesNotChangeItsOwnResult) {
+  const std::string once = printable("a\x1b\n\xFF\u202e\\n\\u001b");
+  EXPECT_EQ(once, "a\\u001b\\n\uFFFD\\u202e\\n\\u001b");
+  EXPECT_EQ(printable(once), once);
+}
+
+constexpr std::array<std::string_view, 4> kModes{"off", "explain", "validate", "rewrite"};
+
+TEST(Nearest, FindsASlipOfTheFinger) {
+  EXPECT_EQ(nearest("exlpain", kModes), "explain");
+  EXPECT_EQ(nearest("rewrit", kModes), "rewrite");
+  EXPECT_EQ(nearest("validated", kModes), "validate");
+  EXPECT_EQ(nearest("of", kModes), "off");
+}
+
+TEST(Nearest, TwoSwappedLettersAreOneSlip) {
+  EXPECT_EQ(nearest("mdoe", std::array<std::string_view, 1>{"mode"}), "mode");
+  EXPECT_EQ(nearest("no", std::array<std::string_view, 1>{"on"}), "on");
+  EXPECT_EQ(nearest("dmoe", std::array<std::string_view, 1>{"mode"}), "") << "two swaps";
+}
+
+TEST(Nearest, IgnoresCase) {
+  EXPECT_EQ(nearest("REWRITTE", kModes), "rewrite");
+}
+
+TEST(Nearest, AThirdOfTheLengthIsNearAndMoreIsNot) {
+  EXPECT_EQ(nearest("rxwrxt", std::array<std::string_view, 1>{"rewrit"}), "rewrit");
+  EXPECT_EQ(nearest("rxwrxx", std::array<std::string_view, 1>{"rewrit"}), "");
+  EXPECT_EQ(nearest("rxwrx", std::array<std::string_view, 1>{"rewri"}), "") << "a third of five is one";
+}
+
+TEST(Nearest, OneSlipIsNearEvenInAShortWord) {
+  EXPECT_EQ(nearest("n", std::array<std::string_view, 1>{"on"}), "on");
+  EXPECT_EQ(nearest("x", std::array<std::string_view, 1>{"on"}), "");
+}
+
+TEST(Nearest, NothingIsNearNothing) {
+  EXPECT_EQ(nearest("", kModes), "");
+  EXPECT_EQ(nearest("off", {}), "");
+}
+
+TEST(Nearest, TakesTheNearestAndOfEquallyNearOnesTheFirst) {
+  EXPECT_EQ(nearest("abcdef", std::array<std::string_view, 3>{"abcdxx", "abcdex", "abcdey"}), "abcdex");
+  EXPECT_EQ(nearest("abcdef", std::array<std::string_view, 2>{"abcdex", "abcdef"}), "abcdef");
+}
+
+TEST(Nearest, AMegabyteIsNearToNothing) {
+  EXPECT_EQ(nearest(std::string(1 << 20, 'o'), kModes), "");
+}
+
+}  // namespace
+}  // namespace portshim::finding

@@ -1,3 +1,210 @@
 #include "shim/hosting.h"
 
 #include <gtest/gtest.h>
+#include <rapidjson/document.h>
+#include <rapidjson/istreamwrapper.h>
+
+#include <array>
+#include <fstream>
+#include <set>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace portshim::hosting {
+namespace {
+
+Input input_of(std::vector<std::string> environment, std::vector<std::string> arguments = {}) {
+  Input input{.environment = std::move(environment), .argv = {"dotnet", "App.dll"}, .first_argument = 2};
+  input.argv.insert(input.argv.end(), arguments.begin(), arguments.end());
+  input.builders = {Builder::wab};
+  input.majors = {10};
+  return input;
+}
+
+std::vector<std::string> bound(const Run& run) {
+  std::vector<std::string> out;
+  for (const Endpoint& endpoint : run.endpoints) out.push_back(address::to_string(endpoint.target));
+  return out;
+}
+
+// ---- The vectors recorded from real .NET -------------------------------------------------------------------------
+
+Builder builder_named(std::string_view name) {
+  for (const Builder builder : {Builder::wab, Builder::slim, Builder::gh, Builder::wh, Builder::empty}) {
+    if (to_string(builder) == name) return builder;
+  }
+  ADD_FAILURE() << name;
+  return Builder::wab;
+}
+
+std::string string_member(const rapidjson::Value& object, const char* name, std::string_view otherwise) {
+  return object.HasMember(name) ? std::string(object[name].GetString(), object[name].GetStringLength())
+                                : std::string(otherwise);
+}
+
+Input input_of_vector(const rapidjson::Value& vector, int major) {
+  Input input{.environment = {}, .argv = {"dotnet", "oracle.dll"}, .first_argument = 2};
+  if (vector.HasMember("env")) {
+    for (const auto& pair : vector["env"].GetArray()) {
+      input.environment.push_back(std::string(pair[0].GetString()) + "=" + pair[1].GetString());
+    }
+  }
+  if (vector.HasMember("argv")) {
+    for (const auto& word : vector["argv"].GetArray()) input.argv.emplace_back(word.GetString());
+  }
+  input.certificate_in_code = vector.HasMember("cert");
+  input.builders = {builder_named(string_member(vector, "builder", "wab"))};
+  input.majors = {major};
+  return input;
+}
+
+/// "System.FormatException: text", as the vectors write an exception; "" for none.
+std::string failure_text(const Run& run) {
+  return run.failure ? run.failure->exception.type + ": " + run.failure->exception.message : "";
+}
+
+std::vector<std::string> strings(const rapidjson::Value& array) {
+  std::vector<std::string> out;
+  for (const auto& item : array.GetArray()) out.emplace_back(item.GetString());
+  return out;
+}
+
+void expect_any_of(const rapidjson::Value& vector, int major) {
+  std::set<std::vector<std::string>> predicted;
+  for (const Prediction& prediction : predict(input_of_vector(vector, major)))
+    predicted.insert(bound(prediction.strict));
+  std::set<std::vector<std::string>> seen;
+  for (const auto& one : vector["expectAnyOf"].GetArray()) seen.insert(strings(one));
+  EXPECT_EQ(predicted, seen) << vector["id"].GetString();
+}
+
+void expect_vector(const rapidjson::Value& vector, int major) {
+  if (vector.HasMember("expectAnyOf")) return expect_any_of(vector, major);
+  const auto& expect = vector["expect"];
+  const std::string key = expect.HasMember("all") ? "all" : std::to_string(major);
+  const auto& wanted = expect[key.c_str()];
+  const auto predictions = predict(input_of_vector(vector, major));
+  ASSERT_EQ(predictions.size(), 1U) << vector["id"].GetString();
+  const Run& run = predictions[0].strict;
+  EXPECT_EQ(bound(run), strings(wanted["bound"])) << vector["id"].GetString() << " on " << major;
+  const std::string error = wanted.HasMember("error") ? wanted["error"][0].GetString() : "";
+  EXPECT_EQ(failure_text(run), error) << vector["id"].GetString() << " on " << major;
+}
+
+/// Vectors that need files, code, or what the kernel says are judged where those are read.
+bool is_environment_only(const rapidjson::Value& vector) {
+  static constexpr std::array<const char*, 5> kOthers = {"files", "code", "noargs", "deny", "cwd"};
+  for (const char* other : kOthers) {
+    if (vector.HasMember(other)) return false;
+  }
+  // What fails for a certificate's file or the content root depends on which files exist.
+  if (vector.HasMember("expect") && vector["expect"].MemberBegin()->value.HasMember("error")) {
+    const std::string error = vector["expect"].MemberBegin()->value["error"][0].GetString();
+    if (error.starts_with("System.IO.") || error.find("content root") != std::string::npos) return false;
+  }
+  return string_member(vector, "builder", "wab") != "empty";
+}
+
+TEST(Hosting, PredictsWhatRealDotnetBoundForEveryRecordedCaseOfEnvironmentAndArguments) {
+  std::ifstream file(PORTSHIM_TEST_DATA "/precedence-vectors.json");
+  rapidjson::IStreamWrapper stream(file);
+  rapidjson::Document document;
+  document.ParseStream(stream);
+  ASSERT_FALSE(document.HasParseError());
+  int checked = 0;
+  for (const auto& vector : document["vectors"].GetArray()) {
+    if (!is_environment_only(vector)) continue;
+    for (const int major : {8, 9, 10}) expect_vector(vector, major);
+    ++checked;
+  }
+  EXPECT_GE(checked, 100);
+}
+
+// ---- What the vectors do not say -----------------------------------------------------------------------------------
+
+TEST(Hosting, AFailureThatCodeCouldPreventEndsTheStrictRunAlone) {
+  const auto predictions = predict(input_of({"ASPNETCORE_URLS=https://+:443;http://+:80"}));
+  ASSERT_EQ(predictions.size(), 1U);
+  EXPECT_TRUE(bound(predictions[0].strict).empty());
+  ASSERT_TRUE(predictions[0].strict.failure.has_value());
+  EXPECT_FALSE(predictions[0].strict.failure->certain);
+  EXPECT_EQ(bound(predictions[0].lenient), (std::vector<std::string>{"https ANY:443", "http ANY:80"}));
+  EXPECT_FALSE(predictions[0].lenient.failure.has_value());
+}
+
+TEST(Hosting, AConfiguredCertificateMakesHttpsCertain) {
+  const auto predictions =
+      predict(input_of({"ASPNETCORE_URLS=https://+:443", "Kestrel__Certificates__Default__Path=a.pfx"}));
+  EXPECT_EQ(bound(predictions[0].strict), (std::vector<std::string>{"https ANY:443"}));
+}
+
+TEST(Hosting, EveryBuilderAndVersionIsPredictedAndSlimOnlyWhereItExists) {
+  Input input = input_of({});
+  input.builders = {Builder::wab, Builder::slim, Builder::gh, Builder::wh};
+  input.majors = {7, 8};
+  std::vector<std::string> seen;
+  for (const Prediction& prediction : predict(input)) {
+    seen.push_back(std::string(to_string(prediction.builder)) + std::to_string(prediction.major));
+  }
+  EXPECT_EQ(seen, (std::vector<std::string>{"wab7", "wab8", "slim8", "gh7", "gh8", "wh7", "wh8"}));
+}
+
+TEST(Hosting, PortsAreUnknownToVersionsBeforeEight) {
+  Input input = input_of({"ASPNETCORE_HTTP_PORTS=80"});
+  input.majors = {7};
+  EXPECT_EQ(bound(predict(input)[0].strict), (std::vector<std::string>{"http LOCAL:5000"}));
+}
+
+TEST(Hosting, OnSixAspnetcoreUrlsBeatDotnetUrlsAndOnSevenTheyLose) {
+  Input input = input_of({"ASPNETCORE_URLS=http://+:1", "DOTNET_URLS=http://+:2"});
+  input.majors = {6, 7};
+  const auto predictions = predict(input);
+  EXPECT_EQ(bound(predictions[0].strict), (std::vector<std::string>{"http ANY:1"}));
+  EXPECT_EQ(bound(predictions[1].strict), (std::vector<std::string>{"http ANY:2"}));
+}
+
+TEST(Hosting, AnEndpointSaysWhereItComesFrom) {
+  const auto predictions =
+      predict(input_of({"X=y", "aspnetcore_urls=http://+:80"}, {"--Kestrel:Endpoints:A:Url=http://+:81"}));
+  const Endpoint& endpoint = predictions[0].strict.endpoints.at(0);
+  EXPECT_EQ(endpoint.source.origin.name, "argv[2]");
+  EXPECT_EQ(endpoint.source.origin.index, 2U);
+  EXPECT_EQ(endpoint.source.key, "Kestrel:Endpoints:A:Url");
+  const auto urls = predict(input_of({"X=y", "aspnetcore_urls=;http://+:80"}));
+  EXPECT_EQ(urls[0].strict.endpoints.at(0).source.origin.name, "aspnetcore_urls");
+  EXPECT_EQ(urls[0].strict.endpoints.at(0).source.origin.index, 1U);
+  EXPECT_EQ(urls[0].strict.endpoints.at(0).source.origin.value_at, 16U);
+}
+
+TEST(Hosting, PiecesOfPortsAreTrimmedAndThoseOfUrlsAreNot) {
+  const auto texts = [](Form form, std::string_view text) { return addresses(form, text); };
+  EXPECT_EQ(texts(Form::http_ports, " 80 ;;8080;"), (std::vector<std::string>{"http://*:80", "http://*:8080"}));
+  EXPECT_EQ(texts(Form::url_list, "a; b;"), (std::vector<std::string>{"a", " b"}));
+  EXPECT_EQ(texts(Form::single_url, "a; b;"), (std::vector<std::string>{"a; b;"}));
+  EXPECT_TRUE(texts(Form::url_list, ";;").empty());
+}
+
+TEST(Hosting, AddressSettingsAreFoundUnderEveryPrefixAndSpelling) {
+  std::vector<std::string> names;
+  for (const Source& source : address_settings(
+           input_of({"ASPNETCORE_URLS=a", "urls=b", "URLS=c", "DOTNET_HTTP_PORTS=1", "Kestrel:Endpoints:A:Url=d",
+                     "OTHER=x", "Kestrel__Endpoints__A__Certificate__Url=no", "ASPNETCORE_ENVIRONMENT=x"},
+                    {"--https_ports=1", "plain"}))) {
+    names.push_back(source.origin.name);
+  }
+  EXPECT_EQ(names, (std::vector<std::string>{"ASPNETCORE_URLS", "urls", "URLS", "DOTNET_HTTP_PORTS",
+                                             "Kestrel:Endpoints:A:Url", "argv[2]"}));
+}
+
+TEST(Hosting, AHundredThousandVariablesAndAMegabyteOfPortsArePredictedInOneBreath) {
+  std::vector<std::string> environment;
+  for (int i = 0; i < 100'000; ++i) environment.push_back("V" + std::to_string(i) + "=x");
+  std::string ports = "ASPNETCORE_HTTP_PORTS=";
+  while (ports.size() < 1'000'000) ports += "80;";
+  environment.push_back(ports);
+  EXPECT_GT(predict(input_of(std::move(environment)))[0].strict.endpoints.size(), 300'000U);
+}
+
+}  // namespace
+}  // namespace portshim::hosting

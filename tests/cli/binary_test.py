@@ -1,0 +1,70 @@
+"""The release binary: what it is linked with, how it is hardened, how large it is, and that it runs."""
+
+import os
+import re
+import subprocess
+from pathlib import Path
+
+import portshim_test
+from portshim_test import PortshimTest
+
+MAX_SIZE = 2_200_000  # bytes
+
+
+def output_of(*command) -> str:
+    portshim_test.require_program(str(command[0]))
+    return subprocess.run(command, check=True, capture_output=True, text=True, env={**os.environ, "LC_ALL": "C"}).stdout
+
+
+class Binary(PortshimTest):
+    def test_it_is_static_pie_and_stripped(self):
+        description = output_of("file", "--brief", self.binary)
+        self.assertIn("static-pie linked", description)
+        self.assertIn("pie executable", description)
+        self.assertRegex(description, r"(?<!not )stripped")
+
+    def test_it_needs_no_interpreter_and_no_library(self):
+        self.assertNotIn("INTERP", output_of("readelf", "--program-headers", "--wide", self.binary))
+        self.assertNotIn("NEEDED", output_of("readelf", "--dynamic", "--wide", self.binary))
+
+    def test_relocations_are_read_only_and_bound_at_start(self):
+        self.assertIn("GNU_RELRO", output_of("readelf", "--program-headers", "--wide", self.binary))
+        self.assertRegex(output_of("readelf", "--dynamic", "--wide", self.binary), r"BIND_NOW|FLAGS.*NOW")
+
+    def test_no_segment_is_writable_and_executable_nor_is_the_stack_executable(self):
+        headers = output_of("readelf", "--program-headers", "--wide", self.binary)
+        flags = re.findall(r"^  (\w+) +0x\w+ 0x\w+ 0x\w+ 0x\w+ 0x\w+ ([R ][W ][E ])", headers, re.MULTILINE)
+        self.assertIn(("GNU_STACK", "RW "), flags)
+        self.assertEqual([name for name, access in flags if "W" in access and "E" in access], [])
+
+    def test_every_module_is_compiled_with_stack_protection(self):
+        # The binary has no symbols, so this looks at the objects that it was linked from.
+        archives = sorted(portshim_test.built_binary().parent.glob("libportshim_*.a"))
+        if not archives:
+            portshim_test.skip("needs the build folder: no libportshim_*.a beside the binary")
+        with_code = [archive for archive in archives if " T " in output_of("nm", archive)]
+        self.assertTrue(with_code)
+        unprotected = [archive.name for archive in with_code if "__stack_chk_fail" not in output_of("nm", archive)]
+        self.assertEqual(unprotected, [])
+
+    def test_it_is_small(self):
+        self.assertLessEqual(self.binary.stat().st_size, MAX_SIZE)
+
+    def test_it_names_no_folder_of_the_machine_that_built_it(self):
+        self.assertNotIn(os.fsencode(portshim_test.SOURCE_DIR), self.binary.read_bytes())
+
+    def test_it_runs_with_nothing_around_it(self):
+        """No library, no /proc, no /etc: a folder with nothing else is its root."""
+        portshim_test.require_root("for chroot")
+        root = Path(self.directory, "root")
+        root.mkdir()
+        os.link(self.binary, root / "portshim")
+        os.link(self.probe, root / "probe")
+        chroot = portshim_test.require_program("chroot")
+        result = self.start(chroot, root, "/portshim", "/probe", "--exit=3").wait()
+        self.assertEqual(result.code, 3, result)
+        self.assertSilent(result)
+
+
+if __name__ == "__main__":
+    portshim_test.main()
