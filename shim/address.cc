@@ -1,3 +1,7 @@
+// How Kestrel reads an address, in three layers that .NET has too: BindingAddress splits the text (it is no URI parser:
+// nothing is trimmed or unescaped, and '?', '#', '\\' and '@' mean nothing), AddressBinder decides what is bound, and
+// IPAddress reads and prints IP addresses. Checked against .NET 8, 9 and 10, which differ in "*.localhost" alone.
+
 #include "shim/address.h"
 
 #include <fmt/format.h>
@@ -75,6 +79,9 @@ std::string_view without_trailing_nuls(std::string_view text) {
 
 // ---- IP addresses ---------------------------------------------------------------------------------------------------
 
+// What .NET takes for an IP address decides between one interface and all of them, so its oddities count: "1" is
+// 0.0.0.1, "010.0.0.1" is 8.0.0.1, and "[::1]:99999999999" is ::1.
+
 constexpr std::size_t kGroups = 8;
 using Groups = std::array<std::uint16_t, kGroups>;
 
@@ -101,7 +108,8 @@ std::optional<std::uint32_t> parse_ipv4_part(std::string_view part) {
   return parse_digits(part, part.starts_with('0') ? 8 : 10);
 }
 
-/// One to four parts; the last one fills what the others leave (IPv4AddressHelper.Common.cs, ParseNonCanonical).
+/// One to four parts; the last one fills what the others leave (IPv4AddressHelper.Common.cs, ParseNonCanonical):
+/// "127.1" is 127.0.0.1. `shift` is where the next part goes.
 std::optional<std::uint32_t> parse_ipv4(std::string_view text) {
   std::uint32_t bits = 0;
   for (std::uint32_t shift = 24;; shift -= 8) {
@@ -109,6 +117,7 @@ std::optional<std::uint32_t> parse_ipv4(std::string_view text) {
     const std::optional<std::uint32_t> part = parse_ipv4_part(text.substr(0, dot));
     if (!part) return std::nullopt;
     if (dot == std::string_view::npos) {
+      // 64 bits, since a lone part has 32 bits to itself.
       const std::uint64_t limit = std::uint64_t{1} << (shift + 8);
       return *part < limit ? std::optional(bits | *part) : std::nullopt;
     }
@@ -151,12 +160,14 @@ struct GroupReader {
   /// Takes what stands between two colons; false when it is no group, or one too many.
   bool take(std::string_view token, bool is_last) {
     if (token.contains('.')) return is_last && take_ipv4(token);
+    // Four digits are the limit even when they are zeros: "::00001" is no address.
     const std::optional<std::uint32_t> value = token.size() <= 4 ? parse_digits(token, 16) : std::nullopt;
     if (!value || count == kGroups) return false;
     groups.at(count++) = static_cast<std::uint16_t>(*value);
     return true;
   }
 
+  /// An embedded IPv4 address counts for two groups.
   bool take_ipv4(std::string_view token) {
     const std::optional<std::uint32_t> bits = parse_embedded_ipv4(token);
     if (!bits || count + 2 > kGroups) return false;
@@ -182,6 +193,7 @@ std::optional<Groups> parse_groups(std::string_view text) {
     reader.gap = 0;
     text.remove_prefix(2);
   }
+  // Each round takes a group and the colon behind it. A gap may be the end, a single colon may not.
   while (!text.empty()) {
     const std::size_t colon = text.find(':');
     if (!reader.take(text.substr(0, colon), colon == std::string_view::npos)) return std::nullopt;
@@ -198,7 +210,8 @@ std::optional<Groups> parse_groups(std::string_view text) {
   return reader.finish();
 }
 
-/// What may follow "]": nothing, or a port that .NET validates (loosely) and ignores.
+/// What may follow "]": nothing, or a port that .NET validates and ignores. It may be empty or of any length, and
+/// hexadecimal with a lower-case "0x".
 bool is_ignored_port(std::string_view text) {
   if (text.empty()) return true;
   if (!text.starts_with(':')) return false;
@@ -207,7 +220,8 @@ bool is_ignored_port(std::string_view text) {
                                 : std::ranges::all_of(text, is_digit);
 }
 
-/// IPAddressParser.cs, TryParseIPv6.
+/// IPAddressParser.cs, TryParseIPv6. The scope is everything from the first '%' on, other colons included. One that is
+/// no UInt32 is taken for an interface's name: dropped here, since the name means another index on another host.
 std::optional<IpAddress> parse_ipv6(std::string_view host) {
   if (host.starts_with('[')) {
     const std::size_t close = host.find(']');
@@ -215,6 +229,7 @@ std::optional<IpAddress> parse_ipv6(std::string_view host) {
     host = host.substr(1, close - 1);
   }
   const std::size_t percent = host.find('%');
+  // Without an opening bracket, a closing one is no hexadecimal digit, so it is refused here or in the scope.
   const std::optional<Groups> groups = parse_groups(host.substr(0, percent));
   if (!groups) return std::nullopt;
   IpAddress ip{.v6 = true, .groups = *groups};
@@ -261,6 +276,7 @@ std::pair<std::size_t, std::size_t> longest_zero_run(std::span<const std::uint16
   return best;
 }
 
+/// Groups in lower-case hexadecimal, the longest run of zeros as "::".
 std::string format_groups(std::span<const std::uint16_t> groups) {
   const auto [start, end] = longest_zero_run(groups);
   std::string text = fmt::format("{:x}", fmt::join(groups.first(start), ":"));
@@ -283,6 +299,7 @@ std::string format_ip(const IpAddress& ip) {
   if (!ip.v6) return format_ipv4(last_32_bits(ip.groups));
   std::string text;
   if (shows_ipv4(ip.groups)) {
+    // Zeros are compressed among the first six groups only: "::5efe:0.0.0.0".
     text = format_groups(std::span(ip.groups).first<6>());
     if (!text.ends_with(':')) text += ':';
     text += format_ipv4(last_32_bits(ip.groups));
@@ -313,7 +330,8 @@ std::int32_t default_port(std::string_view scheme) {
   return equals_ignoring_case(scheme, "https") ? 443 : 0;
 }
 
-/// Host and port of an authority. A port text that is no number stays in the host.
+/// Host and port of an authority: the last colon counts, within brackets too ("http://::1" is host ":" and port 1). A
+/// text behind it that is no number stays in the host, and the port is the scheme's default (dotnet/aspnetcore#24384).
 void split_authority(std::string_view authority, Parts& parts) {
   const std::size_t colon = authority.rfind(':');
   const std::optional<std::int32_t> port =
@@ -322,7 +340,8 @@ void split_authority(std::string_view authority, Parts& parts) {
   parts.port = port ? *port : default_port(parts.scheme);
 }
 
-/// AddressBinder.cs, ParseAddress. From .NET 10 on, any name below .localhost counts.
+/// AddressBinder.cs, ParseAddress. From .NET 10 on, any name below .localhost counts: one character before the dot is
+/// enough, be it a blank, a dot or a bracket. "localhost." never does.
 bool is_localhost(std::string_view host, int major) {
   constexpr std::string_view kSuffix = ".localhost";
   if (equals_ignoring_case(host, kSuffix.substr(1))) return true;
@@ -372,12 +391,14 @@ struct PortPlace {
   std::string_view text;             ///< what follows the colon
 };
 
-/// A bracket that is not closed is no bracket: Kestrel finds the 1 of "http://[::1".
+/// A bracket that is not closed is no bracket: Kestrel finds the 1 of "http://[::1". So wherever Kestrel finds a number
+/// behind its last colon, this finds the same one: no ']' can follow it.
 std::optional<std::size_t> last_colon_outside_brackets(std::string_view authority) {
   std::optional<std::size_t> colon;
   bool may_close = true;
   for (std::size_t i = 0; i < authority.size(); ++i) {
     if (authority[i] == ':') colon = i;
+    // Once no ']' is left, none is looked for again: this keeps it linear.
     if (authority[i] == '[' && may_close) {
       const std::size_t close = authority.find(']', i);
       may_close = close != std::string_view::npos;
@@ -429,7 +450,8 @@ bool is_percent_name(std::string_view name) {
   return !name.empty() && begins_name(name.front()) && (name.size() != 2 || !std::ranges::all_of(name, is_hex_digit));
 }
 
-/// `text` begins at one of the marks of a placeholder.
+/// Whether a placeholder begins at the first character, which is one of its marks. Each style has a false friend: a
+/// '$' in a password, a '%' before a scope or an encoded octet, so that something like a name must follow.
 bool begins_placeholder(std::string_view text) {
   const char mark = text.front();
   if (mark == '$') return text.size() > 1 && (begins_name(text[1]) || text[1] == '{' || text[1] == '(');
@@ -486,7 +508,8 @@ IpAddress as_bound(IpAddress ip) {
   return ip;
 }
 
-/// Nothing for targets that have no IP address.
+/// Nothing for targets that have no IP address. AnyIPListenOptions is bound dual-mode; its fallback to 0.0.0.0 is for
+/// hosts without IPv6, where there is nothing else to reach.
 std::optional<Reach> reach(const Target& target) {
   if (target.bind == Bind::any) return Reach{.all_v4 = true, .all_v6 = true, .single = {}};
   if (target.bind == Bind::localhost) return Reach{.single = {loopback(false), loopback(true)}};
@@ -526,12 +549,14 @@ bool is_ascii_space(char c) {
   return c == ' ' || (c >= '\t' && c <= '\r');
 }
 
+/// Number of bytes of the white space character that the text begins with; 0 when there is none.
 std::size_t leading_space(std::string_view text) {
   if (!text.empty() && is_ascii_space(text.front())) return 1;
   const auto* const found = std::ranges::find_if(kWideSpaces, [&](auto space) { return text.starts_with(space); });
   return found == kWideSpaces.end() ? 0 : found->size();
 }
 
+/// The same at the end. UTF-8 lets no character end in the bytes of another, so a suffix is enough.
 std::size_t trailing_space(std::string_view text) {
   if (!text.empty() && is_ascii_space(text.back())) return 1;
   const auto* const found = std::ranges::find_if(kWideSpaces, [&](auto space) { return text.ends_with(space); });
@@ -583,9 +608,11 @@ std::expected<Target, Exception> resolve(std::string_view address, int major) {
     return invalid_operation(fmt::format(
         "Unrecognized scheme in server address '{}'. Only 'http://' and 'https://' are supported.", address));
   }
+  // Scheme, then path base, then the host: with more than one fault, .NET reports the first.
   if (!parts->path_base.empty()) {
     return invalid_operation("A path base can only be configured using IApplicationBuilder.UsePathBase().");
   }
+  // The path keeps the '/' of "unix:/", the pipe's name does not keep that of "pipe:/".
   if (parts->unix_socket) return resolve_unix_socket(parts->host.substr(kUnixPrefix.size() - 1), https);
   if (parts->named_pipe) {
     return Target{.https = https, .bind = Bind::named_pipe, .address = parts->host.substr(kPipePrefix.size())};
@@ -620,6 +647,7 @@ bool has_placeholder(std::string_view text) {
 }
 
 std::optional<std::int32_t> parse_int32(std::string_view text) {
+  // White space, sign, digits, white space, NULs; nothing between sign and digits.
   text = without_trailing_nuls(text);
   while (!text.empty() && is_ascii_space(text.front())) text.remove_prefix(1);
   while (!text.empty() && is_ascii_space(text.back())) text.remove_suffix(1);
@@ -652,6 +680,8 @@ bool covers(const Target& outer, const Target& inner) {
 }
 
 bool overlaps(const Target& a, const Target& b) {
+  // inet_csk_bind_conflict and ipv6_rcv_saddr_equal: IPv4 and IPv6 meet only through a dual-mode wildcard or a mapped
+  // address. SO_REUSEADDR does not help, as both sockets listen.
   if (a.port == 0 || b.port == 0) return false;
   const std::optional<Reach> first = reach(a);
   const std::optional<Reach> second = reach(b);

@@ -149,6 +149,7 @@ void Provider::set(Setting setting) {
 }
 
 const Setting* Provider::find(std::string_view key) const {
+  if (settings_.empty()) return nullptr;  // most are: folding the key would be most of the work
   const auto it = settings_.find(fold(key));
   return it == settings_.end() ? nullptr : &it->second;
 }

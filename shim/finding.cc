@@ -243,7 +243,7 @@ std::string_view nearest(std::string_view word, std::span<const std::string_view
   std::string_view best;
   for (const std::string_view candidate : candidates) {
     // The distance is at least the difference of the lengths: a long word is not compared with short ones at all.
-    const auto [shorter, longer] = std::minmax(word.size(), candidate.size());
+    const auto [shorter, longer] = std::minmax({word.size(), candidate.size()});
     if (longer - shorter > limit) continue;
     const std::size_t found = distance(word, candidate);
     if (found > limit || (found == limit && !best.empty())) continue;

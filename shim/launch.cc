@@ -123,17 +123,16 @@ std::size_t align_up(std::size_t size, std::size_t alignment) {
   return (size + alignment - 1) / alignment * alignment;
 }
 
-/// True when one of the notes of a segment has this owner.
+/// True when one of the notes of a segment has this owner. Description and next note are aligned within the segment.
 bool has_note_of(std::string_view notes, std::size_t alignment, std::string_view owner) {
   while (const auto header = load<Elf64_Nhdr>(notes, 0)) {
-    notes.remove_prefix(sizeof *header);
-    if (header->n_namesz > notes.size()) return false;
-    const std::string_view name = notes.substr(0, header->n_namesz);
+    const std::string_view name = notes.substr(sizeof *header).substr(0, header->n_namesz);
     if (name.size() == owner.size() + 1 && name.starts_with(owner) && name.back() == '\0') return true;
-    // Both sizes are 32 bit wide: their sum cannot overflow.
-    const std::size_t size = align_up(header->n_namesz, alignment) + align_up(header->n_descsz, alignment);
-    if (size > notes.size()) return false;
-    notes.remove_prefix(size);
+    // The sizes are 32 bit wide: their sum cannot overflow.
+    const std::size_t description = align_up(sizeof *header + header->n_namesz, alignment);
+    const std::size_t end = align_up(description + header->n_descsz, alignment);
+    if (end > notes.size()) return false;
+    notes.remove_prefix(end);
   }
   return false;
 }

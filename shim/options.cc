@@ -146,8 +146,8 @@ void validate(boost::any& value, const std::vector<std::string>& text, PortMap* 
   std::string_view rest = text.front();
   while (!rest.empty()) {
     const auto comma = rest.find(',');
-    if (!add_pair(map, rest.substr(0, comma))) refuse_value();
-    if (comma == rest.size() - 1) refuse_value();
+    const bool ends_in_comma = comma == rest.size() - 1;
+    if (ends_in_comma || !add_pair(map, rest.substr(0, comma))) refuse_value();
     rest.remove_prefix(comma == std::string_view::npos ? rest.size() : comma + 1);
   }
   value = map;

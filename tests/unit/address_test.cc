@@ -1,15 +1,17 @@
 #include "shim/address.h"
 
+#include <fmt/format.h>
 #include <gtest/gtest.h>
 #include <rapidjson/document.h>
 #include <rapidjson/istreamwrapper.h>
 
-#include <algorithm>
 #include <array>
 #include <fstream>
+#include <map>
 #include <ostream>
 #include <span>
 #include <utility>
+#include <vector>
 
 namespace portshim::address {
 
@@ -20,6 +22,7 @@ void PrintTo(const Target& target, std::ostream* out) {
 namespace {
 
 constexpr std::array kMajors{8, 9, 10};
+constexpr std::array<std::uint16_t, 4> kNewPorts{1, 1024, 8080, 65535};
 constexpr std::string_view kPipeFailure =
     "PlatformNotSupportedException: Named pipes transport requires a Windows operating system.";
 
@@ -41,99 +44,109 @@ Target target_of(std::string_view address) {
 
 // ---- The vectors recorded from real .NET ----------------------------------------------------------------------------
 
+struct Vector {
+  std::string id;
+  std::string input;
+  std::map<int, std::string> expect;  ///< by major version
+  std::string parts;                  ///< "scheme|host|port|pathBase", empty when parse() fails
+};
+
 std::string text_of(const rapidjson::Value& value) {
   return {value.GetString(), value.GetStringLength()};
 }
 
-const rapidjson::Document& vectors() {
-  static const rapidjson::Document document = [] {
-    std::ifstream file(PORTSHIM_TEST_DATA "/url-vectors.json");
-    rapidjson::IStreamWrapper stream(file);
-    rapidjson::Document parsed;
-    parsed.ParseStream(stream);
-    return parsed;
-  }();
-  return document;
+Vector vector_of(const rapidjson::Value& json) {
+  Vector vector{.id = text_of(json["id"]), .input = text_of(json["input"]), .expect = {}, .parts = {}};
+  const rapidjson::Value& expect = json["expect"];
+  for (const int major : kMajors) {
+    const std::string key = expect.HasMember("all") ? "all" : std::to_string(major);
+    vector.expect[major] = text_of(expect[key.c_str()]);
+  }
+  if (json.HasMember("parts")) {
+    const rapidjson::Value& parts = json["parts"];
+    vector.parts = fmt::format("{}|{}|{}|{}", text_of(parts["scheme"]), text_of(parts["host"]), parts["port"].GetInt(),
+                               text_of(parts["pathBase"]));
+  }
+  return vector;
 }
 
-std::string expected_of(const rapidjson::Value& vector, int major) {
-  const rapidjson::Value& expect = vector["expect"];
-  return text_of(expect.HasMember("all") ? expect["all"] : expect[std::to_string(major).c_str()]);
+/// Empty when the file cannot be read; the tests check the number.
+std::vector<Vector> vectors() {
+  std::ifstream file(PORTSHIM_TEST_DATA "/url-vectors.json");
+  rapidjson::IStreamWrapper stream(file);
+  rapidjson::Document json;
+  std::vector<Vector> all;
+  if (json.ParseStream(stream).HasParseError()) return all;
+  for (const auto& vector : json["vectors"].GetArray()) all.push_back(vector_of(vector));
+  return all;
 }
 
-/// The recorder dropped the scope of U29, which is an interface's name: so does resolve().
+bool has_port(const Target& target) {
+  return target.bind != Bind::unix_socket && target.bind != Bind::named_pipe;
+}
+
+/// What a started server says: it refuses a pipe when it binds it.
+std::string started(const std::string& address, int major) {
+  const std::expected<Target, Exception> result = resolve(address, major);
+  if (result && result->bind == Bind::named_pipe) return std::string(kPipeFailure);
+  return describe(result);
+}
+
+/// The scope of U29 is an interface's name; the recorder dropped it, and so does resolve().
 TEST(AddressVectors, EveryRecordedAddressResolvesAsInRealKestrel) {
-  ASSERT_TRUE(vectors().IsObject());
-  ASSERT_EQ(vectors()["vectors"].Size(), 336U);
-  for (const auto& vector : vectors()["vectors"].GetArray()) {
-    for (const int major : kMajors) {
-      SCOPED_TRACE(text_of(vector["id"]) + " on " + std::to_string(major));
-      const std::string expected = expected_of(vector, major);
-      const std::expected<Target, Exception> result = resolve(text_of(vector["input"]), major);
-      if (expected == kPipeFailure) {
-        // That exception comes when the pipe is bound, not when it is parsed.
-        ASSERT_TRUE(result.has_value());
-        EXPECT_EQ(result->bind, Bind::named_pipe);
-      } else {
-        EXPECT_EQ(describe(result), expected);
-      }
+  EXPECT_EQ(vectors().size(), 336U);
+  for (const Vector& vector : vectors()) {
+    for (const auto& [major, expected] : vector.expect) {
+      EXPECT_EQ(started(vector.input, major), expected) << vector.id << " on " << major;
     }
   }
 }
 
 TEST(AddressVectors, PartsAreWhatBindingAddressParseReturns) {
-  for (const auto& vector : vectors()["vectors"].GetArray()) {
-    SCOPED_TRACE(text_of(vector["id"]));
-    const std::expected<Parts, Exception> parts = parse(text_of(vector["input"]), 10);
-    ASSERT_EQ(parts.has_value(), vector.HasMember("parts"));
-    if (!parts) continue;
-    const rapidjson::Value& expected = vector["parts"];
-    EXPECT_EQ(parts->scheme, text_of(expected["scheme"]));
-    EXPECT_EQ(parts->host, text_of(expected["host"]));
-    EXPECT_EQ(parts->port, expected["port"].GetInt());
-    EXPECT_EQ(parts->path_base, text_of(expected["pathBase"]));
+  for (const Vector& vector : vectors()) {
+    const std::expected<Parts, Exception> parts = parse(vector.input, 10);
+    EXPECT_EQ(parts ? fmt::format("{}|{}|{}|{}", parts->scheme, parts->host, parts->port, parts->path_base) : "",
+              vector.parts)
+        << vector.id;
   }
 }
 
-/// What an address binds whose port text is no number, once that text is out of the way: the text hid a host that
-/// Kestrel knows ("http://localhost:abc" binds a wildcard).
-std::expected<Target, Exception> resolve_without_port_text(const std::string& address, std::string_view text,
-                                                           int major) {
-  const auto start = static_cast<std::size_t>(text.data() - address.data());
-  const std::size_t colon = start - 1;
-  return resolve(address.substr(0, colon) + address.substr(start + text.size()), major);
+/// What an address binds, or nothing when that is no port. A port text that is no number hides from Kestrel what stands
+/// before it ("http://localhost:abc" binds a wildcard): then, what it binds without that text. In "http://:" nothing
+/// stands before it.
+std::optional<Target> port_target(const std::string& address, int major) {
+  const std::optional<std::string_view> no_number = unparsable_port(address);
+  std::string visible = address;
+  if (no_number && !address.contains("://:")) {
+    const auto start = static_cast<std::size_t>(no_number->data() - address.data());
+    visible.erase(start - 1, no_number->size() + 1);
+  }
+  const std::expected<Target, Exception> target = resolve(visible, major);
+  return target && has_port(*target) ? std::optional(*target) : std::nullopt;
 }
 
 TEST(AddressVectors, ANewPortChangesNothingButThePort) {
-  int moved = 0;
-  for (const auto& vector : vectors()["vectors"].GetArray()) {
-    const std::string address = text_of(vector["input"]);
-    const std::optional<std::string_view> no_number = unparsable_port(address);
+  std::size_t moved = 0;
+  for (const Vector& vector : vectors()) {
     for (const int major : kMajors) {
-      std::expected<Target, Exception> target = resolve(address, major);
-      if (!target || target->bind == Bind::unix_socket || target->bind == Bind::named_pipe) continue;
-      // Host and text swap roles in "http://:", where no host would be left.
-      if (no_number && address.find("://:") == std::string::npos) {
-        target = resolve_without_port_text(address, *no_number, major);
-        ASSERT_TRUE(target.has_value());
-      }
-      for (const std::uint16_t port : {std::uint16_t{1}, std::uint16_t{8080}, std::uint16_t{65535}}) {
+      std::optional<Target> target = port_target(vector.input, major);
+      if (!target) continue;
+      for (const std::uint16_t port : kNewPorts) {
         target->port = port;
-        EXPECT_EQ(resolved(with_port(address, port), major), to_string(*target)) << text_of(vector["id"]);
+        EXPECT_EQ(resolved(with_port(vector.input, port), major), to_string(*target)) << vector.id << " on " << major;
         ++moved;
       }
     }
   }
-  EXPECT_GT(moved, 500);
+  EXPECT_GT(moved, 1000U);
 }
 
-TEST(AddressVectors, APortThatIsPutBackGivesTheSameTarget) {
-  for (const auto& vector : vectors()["vectors"].GetArray()) {
-    const std::string address = text_of(vector["input"]);
-    const std::expected<Target, Exception> target = resolve(address, 10);
-    if (!target || target->bind == Bind::unix_socket || target->bind == Bind::named_pipe) continue;
-    const std::string moved = with_port(address, 8080);
-    EXPECT_EQ(with_port(with_port(moved, 9090), 8080), moved) << text_of(vector["id"]);
+/// The exception to the rule that the kind of bind stays is not wider than it is said to be.
+TEST(AddressVectors, ANewPortWidensNothing) {
+  for (const Vector& vector : vectors()) {
+    const std::expected<Target, Exception> before = resolve(vector.input, 10);
+    if (!before || !has_port(*before)) continue;
+    EXPECT_TRUE(covers(*before, target_of(with_port(vector.input, 8080)))) << vector.id;
   }
 }
 
@@ -164,11 +177,13 @@ TEST(Address, NamedPipesAreKnownFromDotNet8On) {
 
 TEST(Address, NamesBelowLocalhostAreLoopbackFromDotNet10On) {
   for (const std::string_view host : {"a.localhost", "..localhost", " .localhost", "[::1].localhost", "A.LocalHost"}) {
-    const std::string address = "http://" + std::string(host) + ":8080";
-    EXPECT_EQ(resolved(address, 9), "http ANY:8080") << host;
-    EXPECT_EQ(resolved(address, 10), "http LOCAL:8080") << host;
-    EXPECT_EQ(resolved(address, 11), "http LOCAL:8080") << host;
+    const std::string address = fmt::format("http://{}:8080", host);
+    for (const int major : {6, 8, 9}) EXPECT_EQ(resolved(address, major), "http ANY:8080") << host;
+    for (const int major : {10, 11}) EXPECT_EQ(resolved(address, major), "http LOCAL:8080") << host;
   }
+}
+
+TEST(Address, LocalhostWithOtherDotsIsAName) {
   EXPECT_EQ(resolved("http://.localhost:8080"), "http ANY:8080");
   EXPECT_EQ(resolved("http://a.localhost.:8080"), "http ANY:8080");
 }
@@ -181,7 +196,7 @@ TEST(Address, SocketPathsMayHave107Bytes) {
                 "' is of an invalid length for use with domain sockets on this platform.  The length must be between "
                 "1 and 108 characters, inclusive. (Parameter 'path')\nActual value was " +
                 path + ".");
-  // Bytes, not characters: 4 + 103 with the slash.
+  // Bytes, not characters: this one has four.
   EXPECT_TRUE(resolve("http://unix:/\xF0\x9F\x98\x80" + std::string(102, 'a'), 10).has_value());
   EXPECT_FALSE(resolve("http://unix:/\xF0\x9F\x98\x80" + std::string(103, 'a'), 10).has_value());
 }
@@ -194,17 +209,20 @@ TEST(Address, APortOutOfRangeIsReportedBeforeADynamicOne) {
   EXPECT_TRUE(resolved("http://localhost:0").starts_with("InvalidOperationException: Dynamic port binding"));
 }
 
-/// Results matter little here: a quadratic step would exceed the test's time limit.
+/// All that reads the text; something that depends on the results.
+std::size_t read_in_every_way(std::string_view text) {
+  return static_cast<std::size_t>(resolve(text, 10).has_value()) + with_port(text, 1).size() +
+         static_cast<std::size_t>(has_placeholder(text)) + trim(text).size() +
+         static_cast<std::size_t>(parse_ip(text).has_value());
+}
+
+/// A quadratic step would exceed the test's time limit.
 TEST(Address, LongValuesAreReadInLinearTime) {
   for (const char c : {'[', ']', ':', '/', '%', '{', '<', '$', '0', '1', '.', 'a', ' ', '\0'}) {
     const std::string many(std::size_t{1} << 18U, c);
     for (const std::string& text : {many, "http://" + many, "http://[" + many, "http://+:" + many}) {
-      EXPECT_NE(resolve(text, 10), (Target{.address = "never"})) << c;
-      EXPECT_FALSE(with_port(text, 1).empty()) << c;
-      EXPECT_FALSE(has_placeholder(text)) << c;
-      EXPECT_LE(trim(text).size(), text.size()) << c;
+      EXPECT_GT(read_in_every_way(text), 0U) << c;
     }
-    EXPECT_EQ(parse_ip(many).value_or("none"), c == '0' ? "0.0.0.0" : "none") << c;
   }
 }
 
@@ -530,24 +548,16 @@ TEST(Trim, TakesOffEveryDotNetWhiteSpace) {
         "\xE2\x80\x83", "\xE2\x80\x84", "\xE2\x80\x85", "\xE2\x80\x86", "\xE2\x80\x87", "\xE2\x80\x88",
         "\xE2\x80\x89", "\xE2\x80\x8A", "\xE2\x80\xA8", "\xE2\x80\xA9", "\xE2\x80\xAF", "\xE2\x81\x9F",
         "\xE3\x80\x80"}) {
-    const std::string padding = std::string(space) + " " + std::string(space);
-    EXPECT_EQ(trim(padding + "80" + std::string(space) + "81" + padding), "80" + std::string(space) + "81");
-    EXPECT_EQ(trim(padding), "");
+    EXPECT_EQ(trim(fmt::format("{0} {0}80{0}81{0} {0}", space)), fmt::format("80{}81", space));
+    EXPECT_EQ(trim(fmt::format("{0} {0}", space)), "");
   }
 }
 
 TEST(Trim, LeavesEverythingElse) {
   using namespace std::string_view_literals;
-  for (const std::string_view text : {"\x1C"
-                                      "80\x1F"sv,
-                                      "\0 80 \0"sv,
-                                      "\xE2\x80\x8B"  // zero width space
-                                      "80"sv,
-                                      "\xEF\xBB\xBF"
-                                      "80"sv,
-                                      "\x85"  // a lone byte
-                                      "80\xA0"sv,
-                                      "\xE2\x80"sv}) {
+  // Among them zero width space, byte order mark, and bytes that are no character.
+  for (const std::string_view text :
+       {"\x1C.\x1F"sv, "\0 80 \0"sv, "\xE2\x80\x8B.\xE2\x80\x8B"sv, "\xEF\xBB\xBF."sv, "\x85.\xA0"sv, "\xE2\x80"sv}) {
     EXPECT_EQ(trim(text), text);
   }
 }
@@ -608,11 +618,18 @@ TEST(Covers, ASocketPathCoversItselfAlone) {
 TEST(Overlaps, IsSymmetricAndFollowsFromCovers) {
   for (const std::string_view a : kHosts) {
     for (const std::string_view b : kHosts) {
-      EXPECT_EQ(overlaps(on_80(a), on_80(b)), overlaps(on_80(b), on_80(a))) << a << " " << b;
-      EXPECT_TRUE(overlaps(on_80(a), on_80(b)) || !covers(on_80(a), on_80(b))) << a << " " << b;
+      const bool overlap = overlaps(on_80(a), on_80(b));
+      EXPECT_EQ(overlap, overlaps(on_80(b), on_80(a))) << a << " " << b;
+      EXPECT_TRUE(overlap || !covers(on_80(a), on_80(b))) << a << " " << b;
     }
-    EXPECT_TRUE(overlaps(on_80(a), on_80(a))) << a;
-    EXPECT_TRUE(overlaps(on_80(a), on_80("+"))) << a;
+  }
+}
+
+TEST(Overlaps, EveryAddressWithItselfAndWithAWildcard) {
+  for (const std::string_view host : kHosts) {
+    EXPECT_TRUE(overlaps(on_80(host), on_80(host))) << host;
+    EXPECT_TRUE(overlaps(on_80(host), on_80("+"))) << host;
+    EXPECT_TRUE(overlaps(on_80(host), on_80("[::]"))) << host;
   }
 }
 
