@@ -1,3 +1,310 @@
 #include "shim/diagnosis.h"
 
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
+
+#include <algorithm>
+#include <string>
+#include <vector>
+
+namespace portshim::diagnosis {
+namespace {
+
+using address::Target;
+using address::Verdict;
+using finding::Finding;
+using finding::Id;
+using finding::Severity;
+using hosting::Builder;
+using options::Mode;
+using testing::HasSubstr;
+using testing::Not;
+using Words = std::vector<std::string>;
+
+/// One app on one host; a test changes what it is about.
+struct Case {
+  options::Options options;
+  runtime::App app{
+      .kind = runtime::Kind::dotnet, .assembly = "App.dll", .first_argument = 2, .asp_net_core = true, .major = 10};
+  privilege::Identity identity{.uid = 1654, .gid = 1654};
+  policy::Rules rules;
+  Words environment;
+  Words arguments;
+  bool capability_not_usable = false;
+
+  Case() { options.mode = Mode::rewrite; }
+
+  Diagnosis diagnose() {
+    hosting::Input input{.environment = environment, .argv = {"dotnet", "App.dll"}, .first_argument = 2};
+    input.argv.insert(input.argv.end(), arguments.begin(), arguments.end());
+    input.builders = {Builder::wab, Builder::slim, Builder::gh, Builder::wh};
+    input.majors = {10};
+    if (!rules.verdict) {
+      rules.verdict = [this](const Target& target) {
+        return target.port < identity.port_start ? Verdict::denied : Verdict::allowed;
+      };
+    }
+    rules.expand = options.expand;
+    rules.keep = options.keep;
+    rules.map = options.map;
+    const auto predictions = hosting::predict(input);
+    const policy::Plan plan = policy::make_plan(input, rules);
+    return diagnosis::diagnose({.options = options,
+                                .app = app,
+                                .identity = identity,
+                                .rules = rules,
+                                .input = input,
+                                .predictions = predictions,
+                                .plan = plan,
+                                .capability_not_usable = capability_not_usable});
+  }
+
+  /// The first finding of an id; an empty one when there is none.
+  Finding find(Id id) {
+    for (Finding& finding : diagnose().findings) {
+      if (finding.id == id) return std::move(finding);
+    }
+    return {};
+  }
+};
+
+Case of(Words environment, Mode mode = Mode::rewrite) {
+  Case c;
+  c.environment = std::move(environment);
+  c.options.mode = mode;
+  return c;
+}
+
+TEST(Diagnosis, AMovedPortIsSaidAsTheDesignSaysIt) {
+  const Finding finding = of({"ASPNETCORE_URLS=http://+:80"}).find(Id::low_port);
+  EXPECT_EQ(finding.severity, Severity::warning);
+  EXPECT_EQ(finding.what, "ASPNETCORE_URLS=http://+:80 asks for port 80, which uid 1654 cannot bind here");
+  EXPECT_EQ(finding.why,
+            "CAP_NET_BIND_SERVICE is not effective for this process; net.ipv4.ip_unprivileged_port_start=1024");
+  EXPECT_EQ(finding.did, "ASPNETCORE_URLS=http://+:8080");
+  EXPECT_EQ(
+      finding.next,
+      "send traffic, probes and HEALTHCHECK to 8080 (docker run -p HOST:8080, Service targetPort, WEBSITES_PORT); "
+      "better, set ASPNETCORE_HTTP_PORTS=8080 in the image or chart; all this unless the app sets its ports in code");
+}
+
+TEST(Diagnosis, ValidateSaysItAsAnErrorAndRefuses) {
+  Case c = of({"ASPNETCORE_URLS=http://+:80"}, Mode::validate);
+  EXPECT_TRUE(c.diagnose().refuse);
+  EXPECT_EQ(c.find(Id::low_port).severity, Severity::error);
+  EXPECT_EQ(c.find(Id::low_port).did, "the app was not started (exit code 78)");
+  EXPECT_FALSE(of({"ASPNETCORE_URLS=http://+:8080"}, Mode::validate).diagnose().refuse);
+}
+
+TEST(Diagnosis, ExplainWarnsAndDoesNothing) {
+  const Finding finding = of({"ASPNETCORE_URLS=http://+:80"}, Mode::explain).find(Id::low_port);
+  EXPECT_EQ(finding.severity, Severity::warning);
+  EXPECT_EQ(finding.did, "nothing: only PORTSHIM=rewrite changes settings");
+  EXPECT_THAT(finding.next, HasSubstr("PORTSHIM=rewrite move it to 8080"));
+}
+
+TEST(Diagnosis, WhatRewriteHasMovedIsNotRefused) {
+  EXPECT_FALSE(of({"ASPNETCORE_URLS=http://+:80"}).diagnose().refuse);
+}
+
+TEST(Diagnosis, AnImageOfTodayIsSilent) {
+  for (const Mode mode : {Mode::explain, Mode::validate, Mode::rewrite}) {
+    EXPECT_TRUE(of({"ASPNETCORE_HTTP_PORTS=8080"}, mode).diagnose().findings.empty());
+    EXPECT_TRUE(of({"ASPNETCORE_HTTP_PORTS=8080", "ASPNETCORE_URLS=http://+:5000"}, mode).diagnose().findings.empty());
+    EXPECT_TRUE(of({}, mode).diagnose().findings.empty());
+  }
+}
+
+TEST(Diagnosis, AHostThatAllowsThePortIsNamedWithTheOnesThatDoNot) {
+  Case c = of({"ASPNETCORE_URLS=http://+:80"});
+  c.identity.port_start = 0;
+  EXPECT_EQ(c.find(Id::low_port).why,
+            "this host allows it (net.ipv4.ip_unprivileged_port_start=0), Podman, CRI-O, ECS and containerd 1 do not; "
+            "PORTSHIM_FLOOR=kernel keeps port 80");
+  EXPECT_EQ(c.find(Id::low_port).what,
+            "ASPNETCORE_URLS=http://+:80 asks for port 80, which uid 1654 can bind on this host but not on every host");
+}
+
+TEST(Diagnosis, AFloorByNumberIsNamedAsTheReason) {
+  Case c = of({"ASPNETCORE_URLS=http://+:1500"});
+  c.options.floor = {.kind = options::FloorKind::number, .number = 2000};
+  c.rules.floor = 2000;
+  EXPECT_EQ(c.find(Id::low_port).what,
+            "ASPNETCORE_URLS=http://+:1500 asks for port 1500, below the floor 2000 that PORTSHIM_FLOOR sets");
+}
+
+TEST(Diagnosis, AKernelThatDeniesForAnotherReasonIsBelieved) {
+  Case c = of({"ASPNETCORE_URLS=http://+:80"});
+  c.identity.port_start = 0;
+  c.rules.floor = 0;
+  c.rules.verdict = [](const Target& target) { return target.port == 80 ? Verdict::denied : Verdict::allowed; };
+  EXPECT_THAT(c.find(Id::low_port).why, HasSubstr("a trial bind was denied although"));
+}
+
+TEST(Diagnosis, SeveralPortsOfOneSettingAreOneFinding) {
+  const Finding finding = of({"URLS=http://+:80;https://+:443;http://+:81"}).find(Id::low_port);
+  EXPECT_THAT(finding.what, HasSubstr("asks for ports 80, 443 and 81,"));
+  EXPECT_THAT(finding.next, HasSubstr("to 8080, 8443 and 8081 (docker run -p HOST:8080,"));
+  EXPECT_THAT(finding.next, HasSubstr("set URLS=http://+:8080;https://+:8443;http://+:8081 in the image"));
+}
+
+TEST(Diagnosis, AMoveThatTheMapNamesIsInfo) {
+  Case c = of({"ASPNETCORE_URLS=http://+:80"});
+  c.options.map = {{80, 5000}};
+  EXPECT_EQ(c.find(Id::low_port).severity, Severity::info);
+}
+
+TEST(Diagnosis, AnArgumentIsNamedByItsPlace) {
+  Case c;
+  c.arguments = {"--urls=http://+:80"};
+  EXPECT_THAT(c.find(Id::low_port).what, HasSubstr("argv[2] '--urls=http://+:80' asks for port 80"));
+  EXPECT_EQ(c.find(Id::low_port).did, "argv[2] '--urls=http://+:8080'");
+}
+
+TEST(Diagnosis, ANewPortThatIsTakenIsSaidWithTheWayOut) {
+  Case c = of({"ASPNETCORE_URLS=http://+:80"});
+  c.rules.verdict = [](const Target& target) { return target.port == 80 ? Verdict::denied : Verdict::taken; };
+  const Finding finding = c.find(Id::new_port_taken);
+  EXPECT_EQ(finding.severity, Severity::warning);
+  EXPECT_THAT(finding.what, HasSubstr("port 8080, to which ASPNETCORE_URLS=http://+:80 was moved, is taken"));
+  EXPECT_EQ(finding.next, "name another port: PORTSHIM_MAP=80:PORT");
+}
+
+TEST(Diagnosis, APortThatStaysSinceItWorksIsNotRefused) {
+  Case c = of({"ASPNETCORE_URLS=http://+:80"});
+  c.rules.verdict = [](const Target& target) { return target.port == 80 ? Verdict::allowed : Verdict::taken; };
+  EXPECT_FALSE(c.diagnose().refuse);
+  EXPECT_THAT(c.find(Id::new_port_taken).what, HasSubstr("stays on port 80"));
+}
+
+TEST(Diagnosis, KeepSaysWhatItAddedAndWhereItCouldNot) {
+  Case c = of({"ASPNETCORE_URLS=http://+:80"});
+  c.options.keep = true;
+  c.identity.port_start = 0;
+  EXPECT_EQ(c.find(Id::low_port_kept).did, "ASPNETCORE_URLS=http://+:80;http://+:8080");
+  EXPECT_EQ(c.find(Id::low_port_kept).severity, Severity::info);
+  c.environment = {"Kestrel__Endpoints__A__Url=http://+:80"};
+  EXPECT_THAT(c.find(Id::not_kept).what, HasSubstr("keeps port 80 alone: 8080 cannot be added beside it"));
+  EXPECT_FALSE(c.diagnose().refuse);
+}
+
+TEST(Diagnosis, APlaceholderIsNamed) {
+  const Finding finding = of({"ASPNETCORE_URLS=http://+:${PORT}"}).find(Id::placeholder);
+  EXPECT_EQ(finding.what,
+            "ASPNETCORE_URLS=http://+:${PORT} has a placeholder that nobody filled in, and .NET takes it for port 80");
+  EXPECT_THAT(finding.next, HasSubstr("PORTSHIM_EXPAND=on"));
+  EXPECT_THAT(of({"ASPNETCORE_HTTP_PORTS=8080,8081"}).find(Id::placeholder).what,
+              HasSubstr("has a port that is no number"));
+}
+
+TEST(Diagnosis, WhatIsFilledInIsInfo) {
+  Case c = of({"ASPNETCORE_URLS=http://+:${PORT:-5000}"});
+  c.options.expand = true;
+  EXPECT_EQ(c.find(Id::expanded).did, "ASPNETCORE_URLS=http://+:5000");
+  EXPECT_EQ(c.find(Id::placeholder), Finding{});
+}
+
+TEST(Diagnosis, ACertainFailureIsAnErrorWithDotnetsOwnText) {
+  Case c = of({"ASPNETCORE_URLS=garbage"}, Mode::validate);
+  const Finding finding = c.find(Id::will_fail);
+  EXPECT_EQ(finding.severity, Severity::error);
+  EXPECT_EQ(finding.what, "ASPNETCORE_URLS=garbage ends the app at start: System.FormatException");
+  EXPECT_EQ(finding.why, "Invalid url: 'garbage'");
+  EXPECT_TRUE(c.diagnose().refuse);
+}
+
+TEST(Diagnosis, AFailureOfSomeBuildersIsAWarningWithWebApplicationAndElseInfo) {
+  // DOTNET_URLS is read by all but WebHost; ASPNETCORE_URLS beats it in the generic host.
+  Case wab = of({"DOTNET_URLS=garbage", "ASPNETCORE_URLS=http://+:8080"}, Mode::validate);
+  EXPECT_EQ(wab.find(Id::will_fail).severity, Severity::warning);
+  EXPECT_THAT(wab.find(Id::will_fail).why, HasSubstr("(with builder wab 10, slim 10)"));
+  EXPECT_FALSE(wab.diagnose().refuse);
+  Case others = of({"ASPNETCORE_URLS=garbage", "DOTNET_URLS=http://+:8080"}, Mode::validate);
+  EXPECT_EQ(others.find(Id::will_fail).severity, Severity::info);
+}
+
+TEST(Diagnosis, AFailureThatCodeCanPreventIsNotRefused) {
+  Case c = of({"ASPNETCORE_URLS=https://+:8443"}, Mode::validate);
+  EXPECT_FALSE(c.diagnose().refuse);
+  EXPECT_TRUE(c.diagnose().findings.empty());
+}
+
+TEST(Diagnosis, ARepairIsSaidAndWhatExplainsAsksForIt) {
+  EXPECT_EQ(of({"ASPNETCORE_URLS= http://+:8080"}).find(Id::repaired).did, "ASPNETCORE_URLS=http://+:8080");
+  EXPECT_THAT(of({"ASPNETCORE_URLS= http://+:8080"}, Mode::explain).find(Id::will_fail).next,
+              HasSubstr("PORTSHIM=rewrite does so"));
+}
+
+TEST(Diagnosis, APortThatTheAppBindsTwiceIsAnError) {
+  Case c = of({"ASPNETCORE_URLS=http://+:8080;http://*:8080"}, Mode::validate);
+  EXPECT_EQ(c.find(Id::collision).severity, Severity::error);
+  EXPECT_TRUE(c.diagnose().refuse);
+}
+
+TEST(Diagnosis, TwoSpellingsOfOneNameAreNamedWithoutTheirValues) {
+  const Finding finding =
+      of({"Kestrel__Certificates__Default__Password=secret", "KESTREL__Certificates__Default__Password=x"})
+          .find(Id::ambiguous_name);
+  EXPECT_THAT(finding.what,
+              HasSubstr("Kestrel__Certificates__Default__Password and KESTREL__Certificates__Default__Password"));
+  EXPECT_THAT(finding.what + finding.why + finding.did + finding.next, Not(HasSubstr("secret")));
+  EXPECT_EQ(of({"URLS=a", "urls=a"}).find(Id::ambiguous_name), Finding{});
+}
+
+TEST(Diagnosis, TheVariablesOfIisAreWarnedOf) {
+  EXPECT_EQ(
+      of({"ASPNETCORE_PORT=5000", "ASPNETCORE_APPL_PATH=/", "ASPNETCORE_TOKEN=t"}).find(Id::iis_variables).severity,
+      Severity::warning);
+  EXPECT_EQ(of({"ASPNETCORE_PORT=5000"}).find(Id::iis_variables), Finding{});
+}
+
+TEST(Diagnosis, ArgumentsOfAnotherProgramAreSaidToBeImmovable) {
+  Case c;
+  c.app.kind = runtime::Kind::other;
+  c.rules.edit_arguments = false;
+  c.arguments = {"--urls=http://+:80"};
+  EXPECT_EQ(c.find(Id::immovable).severity, Severity::error);
+  EXPECT_TRUE(c.diagnose().refuse);
+}
+
+TEST(Diagnosis, AMissingAppIsAnErrorThatNamesWhatIsThere) {
+  Case c = of({}, Mode::validate);
+  c.app.assembly_missing = true;
+  c.app.assemblies_there = {"Api.dll", "Worker.dll"};
+  EXPECT_TRUE(c.diagnose().refuse);
+  EXPECT_THAT(c.find(Id::app_missing).why, HasSubstr("the apps in that folder are: Api.dll, Worker.dll"));
+  c.app.assembly_missing = false;
+  c.app.runtimeconfig_missing = true;
+  c.app.runtimeconfig = "App.runtimeconfig.json";
+  EXPECT_THAT(c.find(Id::runtimeconfig_missing).what, HasSubstr("'App.runtimeconfig.json' is missing"));
+}
+
+TEST(Diagnosis, WhatBindsNothingHasNoPortFindings) {
+  Case c = of({"ASPNETCORE_URLS=http://+:80"}, Mode::validate);
+  c.app.asp_net_core = false;
+  EXPECT_TRUE(c.diagnose().findings.empty());
+  EXPECT_FALSE(c.diagnose().refuse);
+}
+
+TEST(Diagnosis, ErrorsComeFirst) {
+  const auto findings = of({"ASPNETCORE_URLS=http://+:80;http://+:$X;garbage"}).diagnose().findings;
+  EXPECT_TRUE(std::ranges::is_sorted(findings, std::ranges::greater{}, &Finding::severity));
+  EXPECT_GE(findings.size(), 3U);
+}
+
+TEST(Diagnosis, WhatComesFromOutsideIsEscapedMaskedAndCut) {
+  const Finding finding =
+      of({"ASPNETCORE_URLS=http://user:pw@x\x1b[31m" + std::string(1000, 'y') + ":80"}).find(Id::low_port);
+  EXPECT_THAT(finding.what, Not(HasSubstr("pw")));
+  EXPECT_THAT(finding.what, Not(HasSubstr("\x1b")));
+  EXPECT_LT(finding.what.size(), 500U);
+}
+
+TEST(Diagnosis, ACapabilityThatTheKernelDoesNotHonourIsSaid) {
+  Case c = of({"ASPNETCORE_URLS=http://+:80"});
+  c.capability_not_usable = true;
+  EXPECT_EQ(c.find(Id::capability_not_usable).severity, Severity::info);
+}
+
+}  // namespace
+}  // namespace portshim::diagnosis
