@@ -1,5 +1,5 @@
 // How Kestrel reads an address, in three layers that .NET has too: BindingAddress splits the text (it is no URI parser:
-// nothing is trimmed or unescaped, and '?', '#', '\\' and '@' mean nothing), AddressBinder decides what is bound, and
+// nothing is trimmed or unescaped, and '?', '#', '\' and '@' mean nothing), AddressBinder decides what is bound, and
 // IPAddress reads and prints IP addresses. Checked against .NET 8, 9 and 10, which differ in "*.localhost" alone.
 
 #include "shim/address.h"

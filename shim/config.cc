@@ -142,16 +142,15 @@ bool child_before(std::string_view a, std::string_view b) {
 }
 
 void Provider::set(Setting setting) {
-  const auto [it, added] = settings_.try_emplace(fold(setting.key), setting);
-  if (added) return;
-  it->second.value = std::move(setting.value);
-  it->second.origin = std::move(setting.origin);
+  SettingPtr& known = settings_[fold(setting.key)];
+  if (known) setting.key = known->key;
+  known = std::make_shared<const Setting>(std::move(setting));
 }
 
-const Setting* Provider::find(std::string_view key) const {
+SettingPtr Provider::find(std::string_view key) const {
   if (settings_.empty()) return nullptr;  // most are: folding the key would be most of the work
   const auto it = settings_.find(fold(key));
-  return it == settings_.end() ? nullptr : &it->second;
+  return it == settings_.end() ? nullptr : it->second;
 }
 
 Provider from_environment(std::span<const std::string> environment, std::string_view prefix, std::size_t variant) {
@@ -218,12 +217,12 @@ std::expected<Provider, address::Exception> from_arguments(std::span<const std::
   return provider;
 }
 
-const Setting* Configuration::find(std::string_view key) const {
+SettingPtr Configuration::find(std::string_view key) const {
   for (auto layer = layers_.rbegin(); layer != layers_.rend(); ++layer) {
     if (layer->chained) {
-      const Setting* setting = layer->chained->find(key);
-      if (setting != nullptr && !setting->empty()) return setting;
-    } else if (const Setting* setting = layer->provider->find(key)) {
+      SettingPtr setting = layer->chained->find(key);
+      if (setting && !setting->empty()) return setting;
+    } else if (SettingPtr setting = layer->provider->find(key)) {
       return setting;
     }
   }
@@ -231,7 +230,7 @@ const Setting* Configuration::find(std::string_view key) const {
 }
 
 std::string_view Configuration::value(std::string_view key) const {
-  const Setting* setting = find(key);
+  const SettingPtr setting = find(key);
   return setting == nullptr || !setting->value ? std::string_view{} : std::string_view{*setting->value};
 }
 
@@ -245,7 +244,7 @@ void Configuration::collect(std::string_view folded_prefix, std::map<std::string
     for (auto it = settings.lower_bound(std::string(folded_prefix));
          it != settings.end() && it->first.starts_with(folded_prefix); ++it) {
       // Folding keeps the number of ':' but not always the number of bytes: cut the spelled key by its parts.
-      std::string_view rest = it->second.key;
+      std::string_view rest = it->second->key;
       for (auto parts = std::ranges::count(folded_prefix, ':'); parts > 0; --parts)
         rest.remove_prefix(rest.find(':') + 1);
       const std::string_view name = rest.substr(0, rest.find(':'));

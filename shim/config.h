@@ -35,6 +35,8 @@ struct Setting {
 
   [[nodiscard]] bool empty() const { return !value || value->empty(); }
 };
+/// Settings are shared by every prediction that they lead to.
+using SettingPtr = std::shared_ptr<const Setting>;
 
 /// Upper-cases as .NET's OrdinalIgnoreCase does: simple case mapping, one code point to one, of UTF-8 text; 'ı', 'ſ'
 /// and the Kelvin sign do not become ASCII (OrdinalCasing.cs). Invalid bytes stay.
@@ -49,12 +51,13 @@ class Provider {
  public:
   /// Adds, or replaces the value; a key keeps its first spelling, as in a .NET dictionary.
   void set(Setting setting);
-  [[nodiscard]] const Setting* find(std::string_view key) const;
+  /// Null when it has no such key.
+  [[nodiscard]] SettingPtr find(std::string_view key) const;
   /// Settings by folded key.
-  [[nodiscard]] const std::map<std::string, Setting>& settings() const { return settings_; }
+  [[nodiscard]] const std::map<std::string, SettingPtr>& settings() const { return settings_; }
 
  private:
-  std::map<std::string, Setting> settings_;
+  std::map<std::string, SettingPtr> settings_;
 };
 
 /// An environment variable provider (EnvironmentVariablesConfigurationProvider.cs): "__" becomes ':', `prefix` is
@@ -85,8 +88,8 @@ class Configuration {
   }
 
   /// The setting that wins, with an empty value too; null when no provider has the key.
-  [[nodiscard]] const Setting* find(std::string_view key) const;
-  /// Its value; "" when there is none.
+  [[nodiscard]] SettingPtr find(std::string_view key) const;
+  /// Its value; the view lives as long as the providers; "" when there is none.
   [[nodiscard]] std::string_view value(std::string_view key) const;
   /// Names of the children of a section over all providers, each once in the spelling of the highest provider, in
   /// .NET's order (ConfigurationKeyComparer.cs).

@@ -146,9 +146,9 @@ class Writer {
   void say_placeholders() {
     std::set<std::pair<std::string, std::string>> said;
     for (const Prediction& prediction : s_.rules.expand&& rewrites() ? predictions() : s_.predictions) {
-      for (const hosting::Endpoint& endpoint : prediction.lenient.endpoints) {
+      for (const hosting::Endpoint& endpoint : prediction.lenient().endpoints) {
         const auto text = address::unparsable_port(endpoint.text);
-        if (!text || !said.insert({endpoint.source.origin.name, std::string(*text)}).second) continue;
+        if (!text || !said.insert({endpoint.source.origin().name, std::string(*text)}).second) continue;
         say_placeholder(endpoint, *text);
       }
     }
@@ -157,7 +157,7 @@ class Writer {
   void say_placeholder(const hosting::Endpoint& endpoint, std::string_view text) {
     const bool unfilled = address::has_placeholder(text);
     const std::string setting =
-        name_setting(s_.rules.expand && rewrites() ? s_.plan.after : s_.input, endpoint.source.origin);
+        name_setting(s_.rules.expand && rewrites() ? s_.plan.after : s_.input, endpoint.source.origin());
     const std::string what =
         unfilled ? fmt::format("{} has a placeholder that nobody filled in, and .NET takes it for port {}", setting,
                                endpoint.target.port)
@@ -368,7 +368,7 @@ class Writer {
     std::vector<Seen> seen;
     std::size_t certain = 0;
     for (const Prediction& prediction : predictions()) {
-      const auto& failure = prediction.lenient.failure;
+      const auto& failure = prediction.lenient().failure;
       if (!failure || !failure->certain) continue;
       ++certain;
       const auto same =
@@ -388,9 +388,9 @@ class Writer {
 
   void say_failure(const hosting::Failure& failure, Severity severity, const std::string& builders) {
     const bool named = failure.source.form != hosting::Form::none;
-    const std::string culprit = named ? name_setting(input(), failure.source.origin) : "the configuration";
+    const std::string culprit = named ? name_setting(input(), failure.source.origin()) : "the configuration";
     const auto repair = std::ranges::find_if(
-        s_.plan.repairs, [&](const policy::Repair& r) { return r.origin == failure.source.origin; });
+        s_.plan.repairs, [&](const policy::Repair& r) { return r.origin == failure.source.origin(); });
     add(Id::will_fail, severity, fmt::format("{} ends the app at start: {}", culprit, failure.exception.type),
         fmt::format("{}{}", quote(failure.exception.message),
                     builders.empty() ? "" : " (with builder " + builders + ")"),
@@ -405,7 +405,7 @@ class Writer {
     bool in_wab = false;
     std::optional<policy::Collision> first;
     for (const Prediction& prediction : predictions()) {
-      auto collision = policy::find_collision(prediction.lenient);
+      auto collision = policy::find_collision(prediction.lenient());
       if (!collision) continue;
       ++hits;
       in_wab |= prediction.builder == hosting::Builder::wab;
@@ -415,7 +415,7 @@ class Writer {
     const Severity severity = severity_over_builders(hits, predictions().size(), in_wab);
     if (severity == Severity::error) out_.refuse = true;
     const auto side = [&](const hosting::Endpoint& endpoint) {
-      return fmt::format("{} ({})", quote(endpoint.text), quote(endpoint.source.origin.name));
+      return fmt::format("{} ({})", quote(endpoint.text), quote(endpoint.source.origin().name));
     };
     add(Id::collision, severity,
         fmt::format("the app binds port {} twice and will fail with 'address already in use'",
@@ -446,7 +446,7 @@ class Writer {
 
   void say_iis() {
     for (const Prediction& prediction : predictions()) {
-      for (const hosting::Endpoint& endpoint : prediction.lenient.endpoints) {
+      for (const hosting::Endpoint& endpoint : prediction.lenient().endpoints) {
         if (endpoint.source.form != hosting::Form::iis_port) continue;
         add(Id::iis_variables, Severity::warning,
             "ASPNETCORE_PORT, ASPNETCORE_APPL_PATH and ASPNETCORE_TOKEN together make the app listen on 127.0.0.1 "

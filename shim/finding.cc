@@ -18,7 +18,7 @@ constexpr std::array kTable{
     Entry{Id::low_port_kept, "a low port stays, because the kernel allows it here"},
     Entry{Id::not_kept, "--keep could not add the new port beside the low one; nothing was changed"},
     Entry{Id::collision, "two endpoints ask for the same address and port: the second one fails"},
-    Entry{Id::merged, "after the move two addresses were the same; one was dropped"},
+    Entry{Id::merged, "a new port met another endpoint of the app: the duplicate was dropped, or the next free port taken"},
     Entry{Id::placeholder,
           "the port is no number (often a variable that nobody filled in): .NET silently takes 80 or 443"},
     Entry{Id::immovable, "a low port that no setting can move safely"},

@@ -11,6 +11,7 @@ using address::Exception;
 using config::Configuration;
 using config::Provider;
 using config::Setting;
+using config::SettingPtr;
 
 constexpr std::array<std::string_view, 3> kPrefixes = {"ASPNETCORE_", "DOTNET_", ""};
 /// More spellings of one name than this are no accident: the rest is not predicted.
@@ -34,8 +35,8 @@ struct Providers {
 };
 
 /// The variable of exactly this name, as Environment.GetEnvironmentVariable finds it: the first in the block.
-const Setting* exact(const Provider& aspnetcore, std::string_view key, std::string_view name) {
-  const Setting* setting = aspnetcore.find(key);
+SettingPtr exact(const Provider& aspnetcore, std::string_view key, std::string_view name) {
+  SettingPtr setting = aspnetcore.find(key);
   return setting != nullptr && setting->origin.name == name ? setting : nullptr;
 }
 
@@ -45,7 +46,7 @@ Providers read_providers(const Input& input, std::size_t variant) {
                 .plain = config::from_environment(input.environment, kPrefixes[2], variant),
                 .arguments = config::from_arguments(input.argv, input.first_argument),
                 .server_urls = {}};
-  if (const Setting* old = exact(all.aspnetcore, "server.urls", "ASPNETCORE_SERVER.URLS")) {
+  if (const SettingPtr old = exact(all.aspnetcore, "server.urls", "ASPNETCORE_SERVER.URLS")) {
     all.server_urls.set({.key = "urls", .value = old->value, .origin = old->origin});
   }
   return all;
@@ -53,10 +54,10 @@ Providers read_providers(const Input& input, std::size_t variant) {
 
 /// What a builder hands to Kestrel. The settings point into providers that outlive it.
 struct Host {
-  Configuration app;                    ///< where the Kestrel section is read
-  const Setting* urls = nullptr;        ///< the effective urls, possibly empty
-  const Setting* http_ports = nullptr;  ///< null where the builder or version knows no ports
-  const Setting* https_ports = nullptr;
+  Configuration app;      ///< where the Kestrel section is read
+  SettingPtr urls;        ///< the effective urls, possibly empty
+  SettingPtr http_ports;  ///< null where the builder or version knows no ports
+  SettingPtr https_ports;
   bool prefer_if_urls = false;  ///< preferHostingUrls
   Form urls_form = Form::url_list;
   std::optional<Failure> failure;  ///< the app dies when the host is built
@@ -67,25 +68,25 @@ bool parse_bool(std::string_view text) {
   return text == "1" || config::fold(text) == "TRUE";
 }
 
-Source source_of(const Setting& setting, Form form, std::size_t item = 0) {
-  return {.origin = setting.origin, .form = form, .item = item, .key = setting.key};
+Source source_of(SettingPtr setting, Form form, std::size_t item = 0) {
+  return {.setting = std::move(setting), .form = form, .item = item};
 }
 
 /// The IIS integration (WebHostBuilderIISExtensions.cs): PORT, APPL_PATH and TOKEN together replace urls. Returns the
 /// port's setting when all three are there, and sets host.failure when the path is bad.
-const Setting* iis_port(const Setting* port, const Setting* path, const Setting* token, Host& host) {
+SettingPtr iis_port(SettingPtr port, const SettingPtr& path, const SettingPtr& token, Host& host) {
   if (port == nullptr || path == nullptr || token == nullptr) return nullptr;
   if (port->empty() || path->empty() || token->empty()) return nullptr;
   if (!path->value->starts_with('/')) {
     host.failure = Failure{.exception = {.type = "System.ArgumentException",
                                          .message = "The path in 'value' must start with '/'. (Parameter 'value')"},
                            .certain = true,
-                           .source = source_of(*path, Form::none)};
+                           .source = source_of(path, Form::none)};
   }
   return port;
 }
 
-const Setting* non_empty(const Setting* setting) {
+SettingPtr non_empty(SettingPtr setting) {
   return setting == nullptr || setting->empty() ? nullptr : setting;
 }
 
@@ -121,9 +122,9 @@ Host build_web_application(Builder builder, int major, const Providers& from) {
   host.prefer_if_urls = parse_bool(host.app.value("preferHostingUrls"));
   read_ports(host, major);
   if (builder == Builder::wab) {
-    const Setting* port = iis_port(exact(from.aspnetcore, "PORT", "ASPNETCORE_PORT"),
-                                   exact(from.aspnetcore, "APPL_PATH", "ASPNETCORE_APPL_PATH"),
-                                   exact(from.aspnetcore, "TOKEN", "ASPNETCORE_TOKEN"), host);
+    const SettingPtr port = iis_port(exact(from.aspnetcore, "PORT", "ASPNETCORE_PORT"),
+                                     exact(from.aspnetcore, "APPL_PATH", "ASPNETCORE_APPL_PATH"),
+                                     exact(from.aspnetcore, "TOKEN", "ASPNETCORE_TOKEN"), host);
     if (port != nullptr) {
       host.urls = port;
       host.urls_form = Form::iis_port;
@@ -147,8 +148,8 @@ Host build_generic_host(int major, const Providers& from) {
   host.app.add(from.plain);
   host.app.add(*from.arguments);
 
-  const Setting* iis = iis_port(web.find("PORT"), web.find("APPL_PATH"), web.find("TOKEN"), host);
-  const Setting* own = non_empty(from.arguments->find("urls"));
+  SettingPtr iis = iis_port(web.find("PORT"), web.find("APPL_PATH"), web.find("TOKEN"), host);
+  SettingPtr own = non_empty(from.arguments->find("urls"));
   if (own == nullptr && from.arguments->find("urls") == nullptr) own = non_empty(from.plain.find("urls"));
   if (iis != nullptr && own == nullptr) {
     host.urls = iis;
@@ -157,12 +158,12 @@ Host build_generic_host(int major, const Providers& from) {
     host.urls = non_empty(host.app.find("urls"));
     if (host.urls == nullptr) host.urls = outer.find("urls");
   }
-  const Setting* prefer = non_empty(host.app.find("preferHostingUrls"));
+  SettingPtr prefer = non_empty(host.app.find("preferHostingUrls"));
   if (prefer == nullptr) prefer = non_empty(outer.find("preferHostingUrls"));
   host.prefer_if_urls = prefer != nullptr && parse_bool(*prefer->value);
   // With the IIS variables the web part says true; only the app's own sources are above it.
   if (iis != nullptr) {
-    const Setting* above = from.arguments->find("preferHostingUrls");
+    SettingPtr above = from.arguments->find("preferHostingUrls");
     if (above == nullptr) above = from.plain.find("preferHostingUrls");
     host.prefer_if_urls = non_empty(above) == nullptr || parse_bool(*above->value);
   }
@@ -185,7 +186,7 @@ Host build_web_host(const Providers& from) {
   if (host.urls == nullptr) host.urls = from.server_urls.find("urls");
   if (host.urls == nullptr) host.urls = settings.find("server.urls");
   host.prefer_if_urls = parse_bool(settings.value("preferHostingUrls"));
-  const Setting* iis = iis_port(settings.find("PORT"), settings.find("APPL_PATH"), settings.find("TOKEN"), host);
+  SettingPtr iis = iis_port(settings.find("PORT"), settings.find("APPL_PATH"), settings.find("TOKEN"), host);
   if (iis != nullptr) {
     host.urls = iis;
     host.urls_form = Form::iis_port;
@@ -237,7 +238,12 @@ struct Candidate {
 class Start {
  public:
   Start(const Host& host, Builder builder, int major, const Input& input, bool lenient)
-      : host_(host), builder_(builder), major_(major), input_(input), lenient_(lenient) {}
+      : host_(host),
+        builder_(builder),
+        major_(major),
+        lenient_(lenient),
+        default_protocols_(parse_protocols(kestrel("EndpointDefaults:Protocols")).value_or(kDefaultProtocols)),
+        default_certificate_(input.certificate_in_code || has_certificate("Certificates:Default")) {}
 
   Run run() {
     if (host_.failure) {
@@ -246,9 +252,10 @@ class Start {
     }
     std::vector<Candidate> endpoints;
     if (builder_ != Builder::empty && !read_endpoints(endpoints)) return std::move(run_);
-    const std::vector<Candidate> addresses = read_addresses();
+    std::vector<Candidate> addresses = read_addresses();
     const bool prefer = host_.prefer_if_urls && !addresses.empty();
-    bind_all(endpoints.empty() || prefer ? addresses : endpoints, endpoints.empty() || prefer);
+    const bool takes_addresses = endpoints.empty() || prefer;
+    bind_all(std::move(takes_addresses ? addresses : endpoints), takes_addresses);
     return std::move(run_);
   }
 
@@ -277,7 +284,7 @@ class Start {
                                    "HTTPS when an https:// address is used."),
                   false, source);
     }
-    if (input_.certificate_in_code || has_certificate("Certificates:Default")) return true;
+    if (default_certificate_) return true;
     if (configured && has_certificate("Endpoints:" + endpoint + ":Certificate")) return true;
     return fail(invalid_operation(std::string(kNoCertificate)), false, source);
   }
@@ -295,9 +302,13 @@ class Start {
     return {};
   }
 
-  [[nodiscard]] std::int32_t protocols(std::string_view own) const {
-    if (const auto value = parse_protocols(own)) return *value;
-    return parse_protocols(kestrel("EndpointDefaults:Protocols")).value_or(kDefaultProtocols);
+  /// The protocols of a configured endpoint. Most have nothing but a Url: that is found out with one look.
+  [[nodiscard]] std::int32_t protocols(const std::string& endpoint) const {
+    return parse_protocols(kestrel("Endpoints:" + endpoint + ":Protocols")).value_or(default_protocols_);
+  }
+
+  [[nodiscard]] bool has_only_url(const std::string& endpoint) const {
+    return host_.app.children("Kestrel:Endpoints:" + endpoint).size() == 1;
   }
 
   /// Kestrel:Endpoints, read whole before anything is chosen or bound (KestrelConfigurationLoader.cs).
@@ -306,18 +317,18 @@ class Start {
     if (builder_ != Builder::slim && !kestrel(default_certificate + ":Path").empty() &&
         !kestrel(default_certificate + ":Subject").empty()) {
       return fail(invalid_operation("The endpoint Default specified multiple certificate sources."), true,
-                  source_of(*host_.app.find("Kestrel:Certificates:Default:Path"), Form::none));
+                  source_of(host_.app.find("Kestrel:Certificates:Default:Path"), Form::none));
     }
     const std::vector<std::string> names = host_.app.children("Kestrel:Endpoints");
     for (const std::string& name : names) {
-      const Setting* url = host_.app.find("Kestrel:Endpoints:" + name + ":Url");
+      const SettingPtr url = host_.app.find("Kestrel:Endpoints:" + name + ":Url");
       if (url == nullptr || url->empty()) {
         return fail(invalid_operation("The endpoint " + name + " is missing the required 'Url' parameter."), true,
-                    url == nullptr ? Source{} : source_of(*url, Form::single_url));
+                    url == nullptr ? Source{} : source_of(url, Form::single_url));
       }
       out.push_back({.text = *url->value,
-                     .source = source_of(*url, Form::single_url),
-                     .protocols = protocols(kestrel("Endpoints:" + name + ":Protocols"))});
+                     .source = source_of(url, Form::single_url),
+                     .protocols = has_only_url(name) ? default_protocols_ : protocols(name)});
     }
     for (std::size_t i = 0; i < names.size(); ++i) {
       if (!check_endpoint(names[i], out[i])) return false;
@@ -329,19 +340,18 @@ class Start {
     const auto target = address::resolve(endpoint.text, major_);
     if (!target) return fail(target.error(), true, endpoint.source);
     if (target->https) return check_https(name, endpoint.source);
-    const std::string_view key = https_only_key(name);
+    const std::string_view key = has_only_url(name) ? "" : https_only_key(name);
     if (key.empty()) return true;
     return fail(invalid_operation("The non-HTTPS endpoint " + name + " includes HTTPS-only configuration for " +
                                   std::string(key) + "."),
                 true, endpoint.source);
   }
 
-  void add_addresses(const Setting* setting, Form form, std::vector<Candidate>& out) const {
+  void add_addresses(const SettingPtr& setting, Form form, std::vector<Candidate>& out) const {
     if (setting == nullptr || setting->empty()) return;
     const std::vector<std::string> texts = addresses(form, *setting->value);
-    const std::int32_t allowed = protocols({});
     for (std::size_t i = 0; i < texts.size(); ++i) {
-      out.push_back({.text = texts[i], .source = source_of(*setting, form, i), .protocols = allowed});
+      out.push_back({.text = texts[i], .source = source_of(setting, form, i), .protocols = default_protocols_});
     }
   }
 
@@ -358,15 +368,15 @@ class Start {
   }
 
   /// AddressBinder.cs: one after the other; an address is parsed, and its certificate looked for, only at its turn.
-  void bind_all(const std::vector<Candidate>& candidates, bool are_addresses) {
-    for (const Candidate& candidate : candidates) {
-      const auto target = address::resolve(candidate.text, major_);
+  void bind_all(std::vector<Candidate> candidates, bool are_addresses) {
+    for (Candidate& candidate : candidates) {
+      auto target = address::resolve(candidate.text, major_);
       if (!target) {
         fail(target.error(), true, candidate.source);
         return;
       }
       if (are_addresses && target->https && !check_https({}, candidate.source)) return;
-      if (!bind(candidate, *target)) return;
+      if (!bind(std::move(candidate), *std::move(target))) return;
     }
     if (candidates.empty()) {
       run_.endpoints.push_back(
@@ -377,7 +387,7 @@ class Start {
   }
 
   /// KestrelServerImpl.cs, OnBind: what the protocols of an endpoint make of it.
-  bool bind(const Candidate& candidate, const address::Target& target) {
+  bool bind(Candidate candidate, address::Target target) {
     if (target.bind == address::Bind::named_pipe) {
       return fail({.type = "System.PlatformNotSupportedException",
                    .message = "Named pipes transport requires a Windows operating system."},
@@ -395,7 +405,8 @@ class Start {
       }
     }
     if ((protocols & (kHttp1 | kHttp2)) == 0 && protocols != 0) return true;
-    run_.endpoints.push_back({.target = target, .source = candidate.source, .text = candidate.text});
+    run_.endpoints.push_back(
+        {.target = std::move(target), .source = std::move(candidate.source), .text = std::move(candidate.text)});
     return true;
   }
 
@@ -410,10 +421,19 @@ class Start {
   const Host& host_;
   Builder builder_;
   int major_;
-  const Input& input_;
   bool lenient_;
+  std::int32_t default_protocols_;
+  bool default_certificate_;
   Run run_;
 };
+
+Prediction predict_one(const Input& input, const Providers& from, Builder builder, int major) {
+  const Host host = build(builder, major, from);
+  Prediction prediction{.builder = builder, .major = major, .strict = Start(host, builder, major, input, false).run()};
+  const auto& failure = prediction.strict.failure;
+  if (failure && !failure->certain) prediction.prevented = Start(host, builder, major, input, true).run();
+  return prediction;
+}
 
 bool is_address_key(std::string_view folded) {
   constexpr std::string_view kEndpoints = "KESTREL:ENDPOINTS:";
@@ -487,6 +507,15 @@ std::vector<std::string> addresses(Form form, std::string_view text) {
   return out;
 }
 
+const config::Origin& Source::origin() const {
+  static const config::Origin kDefault;
+  return setting ? setting->origin : kDefault;
+}
+
+std::string_view Source::key() const {
+  return setting ? std::string_view(setting->key) : std::string_view();
+}
+
 std::vector<Prediction> predict(const Input& input) {
   const std::size_t variants = std::min(config::count_variants(input.environment, kPrefixes), kMaxVariants);
   std::vector<Prediction> out;
@@ -495,15 +524,8 @@ std::vector<Prediction> predict(const Input& input) {
     for (const Builder builder : input.builders) {
       for (const int major : input.majors) {
         if (major < 8 && (builder == Builder::slim || builder == Builder::empty)) continue;
-        const Host host = build(builder, major, from);
-        Run strict = Start(host, builder, major, input, false).run();
-        Run lenient =
-            strict.failure && !strict.failure->certain ? Start(host, builder, major, input, true).run() : strict;
-        out.push_back({.builder = builder,
-                       .major = major,
-                       .variant = variant,
-                       .strict = std::move(strict),
-                       .lenient = std::move(lenient)});
+        out.push_back(predict_one(input, from, builder, major));
+        out.back().variant = variant;
       }
     }
   }
@@ -524,7 +546,7 @@ std::vector<Source> address_settings(const Input& input) {
     }
   }
   if (const auto arguments = config::from_arguments(input.argv, input.first_argument)) add(*arguments);
-  const auto by_place = [](const Source& source) { return std::pair(source.origin.kind, source.origin.index); };
+  const auto by_place = [](const Source& source) { return std::pair(source.origin().kind, source.origin().index); };
   std::ranges::sort(out, {}, by_place);
   const auto tail = std::ranges::unique(out, {}, by_place);
   out.erase(tail.begin(), tail.end());

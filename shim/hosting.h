@@ -45,11 +45,14 @@ enum class Form : std::uint8_t {
 
 /// The place of one address in a setting.
 struct Source {
-  config::Origin origin;
+  config::SettingPtr setting;  ///< null: no setting at all, the default address
   Form form = Form::none;
   std::size_t item = 0;  ///< which of the non-empty pieces of a list
-  std::string key;       ///< "urls", "Kestrel:Endpoints:Http:Url"
-  bool operator==(const Source&) const = default;
+
+  /// Where the setting stands; the origin named "default" where there is none.
+  [[nodiscard]] const config::Origin& origin() const;
+  /// "urls", "Kestrel:Endpoints:Http:Url"; empty where there is none.
+  [[nodiscard]] std::string_view key() const;
 };
 
 /// An endpoint that Kestrel attempts to bind.
@@ -76,9 +79,12 @@ struct Run {
 struct Prediction {
   Builder builder = Builder::wab;
   int major = 10;
-  std::size_t variant = 0;  ///< which of several spellings of one variable wins
-  Run strict;               ///< as it is: a failure that code could prevent ends it
-  Run lenient;              ///< as if code had prevented every failure that it can
+  std::size_t variant = 0;            ///< which of several spellings of one variable wins
+  Run strict;                         ///< as it is: a failure that code could prevent ends it
+  std::optional<Run> prevented = {};  ///< where it differs: as if code had prevented every failure that it can
+
+  /// What the app binds at the most: the run to plan for.
+  [[nodiscard]] const Run& lenient() const { return prevented ? *prevented : strict; }
 };
 
 /// Predicts for every plausible builder, version, and variant of ambiguous names. WebApplication.CreateSlimBuilder and

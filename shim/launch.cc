@@ -697,7 +697,7 @@ std::string describe_folders(const std::vector<std::string>& paths) {
 std::string describe_search(const Lookup& lookup, std::span<const std::string> environment) {
   const auto path = variable(environment, "PATH");
   const std::string setting = path ? fmt::format("PATH={}", quote(*path)) : "PATH is not set";
-  const char* const skipped = lookup.skipped_itself ? "; what goes by that name is portshim itself" : "";
+  const char* const skipped = lookup.skipped_itself ? "; a file there is portshim itself" : "";
   return fmt::format("looked in {} ({}){}", describe_folders(lookup.tried), setting, skipped);
 }
 
@@ -766,8 +766,10 @@ Failure explain_lookup(const System& system, const std::string& command, const L
     if (auto fault = path_fault(walk, tried)) return *fault;
   }
   if (last_component(command) == "dotnet") return no_dotnet(system, command, lookup, environment);
-  return make_failure(Id::not_found, kNotFound, cannot_start(command, "not found"),
-                      describe_search(lookup, environment), name_hint(system, command));
+  const char* const reason = lookup.skipped_itself ? "only portshim itself goes by that name" : "not found";
+  const std::string next = lookup.skipped_itself ? kCorrectCommand : name_hint(system, command);
+  return make_failure(Id::not_found, kNotFound, cannot_start(command, reason), describe_search(lookup, environment),
+                      next);
 }
 
 Failure explain_exec(const System& system, const std::string& path, const system::Error& error) {

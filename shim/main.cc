@@ -6,6 +6,7 @@
 #include <array>
 #include <exception>
 #include <optional>
+#include <set>
 #include <span>
 #include <string>
 #include <string_view>
@@ -125,15 +126,18 @@ struct Prediction {
   diagnosis::Diagnosis diagnosis;
 };
 
-/// The endpoints that need the kernel's verdict, and where their ports would go.
+/// The endpoints that need the kernel's verdict, and where their ports would go. What many predictions share is asked
+/// for once.
 std::vector<address::Target> questions(const Prediction& prediction) {
   const std::uint16_t reserved = std::max<std::uint16_t>(1024, prediction.identity.port_start);
   const std::uint16_t least = std::max(prediction.rules.floor, reserved);
+  std::set<std::pair<const config::Setting*, std::size_t>> seen;
   std::vector<address::Target> out;
   for (const hosting::Prediction& one : prediction.predictions) {
-    for (const hosting::Endpoint& endpoint : one.lenient.endpoints) {
+    for (const hosting::Endpoint& endpoint : one.lenient().endpoints) {
       address::Target target = endpoint.target;
       if (target.port == 0 || target.port >= least) continue;
+      if (!seen.emplace(endpoint.source.setting.get(), endpoint.source.item).second) continue;
       out.push_back(target);
       target.port = policy::wanted_port(target.port, prediction.rules);
       out.push_back(target);
@@ -157,7 +161,7 @@ void settle_floor(Prediction& prediction, const options::Options& options, Kerne
   prediction.rules.floor = privilege::floor(options.floor, prediction.identity);
   if (!prediction.identity.net_bind_service) return;
   for (const hosting::Prediction& one : prediction.predictions) {
-    for (const hosting::Endpoint& endpoint : one.lenient.endpoints) {
+    for (const hosting::Endpoint& endpoint : one.lenient().endpoints) {
       const address::Target& target = endpoint.target;
       if (target.port == 0 || target.port >= prediction.identity.port_start) continue;
       if (kernel.verdict(target) != address::Verdict::denied) continue;

@@ -24,7 +24,7 @@ constexpr std::uint32_t kOffset = 8000;
 constexpr std::uint32_t kMaxPort = 65535;
 constexpr std::uint32_t kReservedPorts = 1024;
 /// Settings that are repaired, or tried one by one when the whole plan fails its proof. More are no accident.
-constexpr std::size_t kMaxRounds = 32;
+constexpr std::size_t kMaxRounds = 8;
 
 /// Where a setting stands; the order is that of the environment block and of argv.
 using Place = std::pair<Origin::Kind, std::size_t>;
@@ -158,13 +158,13 @@ void expand_settings(Plan& plan, const Rules& rules, const Editor& editor) {
   const std::vector<std::string> environment = plan.after.environment;
   const Variables known = variables(environment);
   for (const hosting::Source& source : hosting::address_settings(plan.after)) {
-    if (!may_edit(source.origin, rules)) continue;
-    std::string old_value = value_at(plan.after, source.origin);
+    if (!may_edit(source.origin(), rules)) continue;
+    std::string old_value = value_at(plan.after, source.origin());
     if (old_value.find('$') == std::string::npos) continue;
     std::string new_value = expand(old_value, known);
     if (new_value == old_value) continue;
-    editor.set(plan.after, source.origin, new_value);
-    plan.expansions.push_back({source.origin, std::move(old_value), std::move(new_value)});
+    editor.set(plan.after, source.origin(), new_value);
+    plan.expansions.push_back({source.origin(), std::move(old_value), std::move(new_value)});
   }
 }
 
@@ -195,8 +195,8 @@ std::string repaired(Form form, const std::string& text, int major) {
 bool repair_holds(const std::vector<Prediction>& before, const std::vector<Prediction>& after) {
   if (before.size() != after.size()) return false;
   for (std::size_t i = 0; i < before.size(); ++i) {
-    const auto& old_run = before[i].lenient;
-    const auto& new_run = after[i].lenient;
+    const auto& old_run = before[i].lenient();
+    const auto& new_run = after[i].lenient();
     if (!old_run.failure && new_run.failure) return false;
     if (new_run.endpoints.size() < old_run.endpoints.size()) return false;
     const bool unchanged =
@@ -210,12 +210,11 @@ bool repair_holds(const std::vector<Prediction>& before, const std::vector<Predi
 /// Repairs the first setting that kills the app and can be repaired. False when there is none.
 bool repair_one(Plan& plan, const Rules& rules, const Editor& editor, std::set<Place>& hopeless) {
   for (const Prediction& prediction : plan.predictions) {
-    const auto& failure = prediction.lenient.failure;
+    const auto& failure = prediction.lenient().failure;
     if (!failure || !failure->certain || failure->source.form == Form::none) continue;
-    const Origin& origin = failure->source.origin;
+    const Origin& origin = failure->source.origin();
     if (!may_edit(origin, rules) || hopeless.contains(place_of(origin))) continue;
     Repair repair{.origin = origin,
-                  .key = failure->source.key,
                   .old_value = value_at(plan.after, origin),
                   .new_value = {},
                   .removed = false,
@@ -302,10 +301,10 @@ class Chooser {
     for (const Prediction& prediction : predictions) {
       PortUses& settled = settled_.emplace_back();
       PortUses& low = low_.emplace_back();
-      for (const Endpoint& endpoint : prediction.lenient.endpoints) {
+      for (const Endpoint& endpoint : prediction.lenient().endpoints) {
         if (!has_port(endpoint.target)) continue;
-        const bool moves = is_low(endpoint.target, rules_) && may_edit(endpoint.source.origin, rules_);
-        (moves ? low : settled).add(endpoint.target.port, endpoint.target, place_of(endpoint.source.origin));
+        const bool moves = is_low(endpoint.target, rules_) && may_edit(endpoint.source.origin(), rules_);
+        (moves ? low : settled).add(endpoint.target.port, endpoint.target, place_of(endpoint.source.origin()));
         if (moves && std::ranges::find(order_, endpoint.target.port) == order_.end())
           order_.push_back(endpoint.target.port);
       }
@@ -534,7 +533,7 @@ class Expectation {
       Target moved = endpoint.target;
       if (move != nullptr) moved.port = move->to;
       const Outcome outcome = move == nullptr ? Outcome::immovable : move->outcome;
-      const bool merged = chooser_.is_merged(place_of(endpoint.source.origin), endpoint.target);
+      const bool merged = chooser_.is_merged(place_of(endpoint.source.origin()), endpoint.target);
       const bool moves = outcome == Outcome::moved || outcome == Outcome::merged;
       if (!moves) out.push_back(endpoint.target);
       if ((moves || outcome == Outcome::added) && !merged) out.push_back(moved);
@@ -544,7 +543,7 @@ class Expectation {
 
  private:
   [[nodiscard]] const Move* move_of(const Endpoint& endpoint) const {
-    const auto it = by_place_.find(place_of(endpoint.source.origin));
+    const auto it = by_place_.find(place_of(endpoint.source.origin()));
     if (it == by_place_.end() || !has_port(endpoint.target)) return nullptr;
     const auto move = std::ranges::find(it->second->moves, endpoint.target.port, &Move::from);
     return move == it->second->moves.end() ? nullptr : &*move;
@@ -556,14 +555,15 @@ class Expectation {
 
 bool same_failure(const std::optional<hosting::Failure>& a, const std::optional<hosting::Failure>& b) {
   if (a.has_value() != b.has_value()) return false;
-  return !a || (a->exception.type == b->exception.type && a->source.origin.name == b->source.origin.name);
+  return !a || (a->exception.type == b->exception.type && a->source.origin().name == b->source.origin().name);
 }
 
 bool proved(const std::vector<Prediction>& before, const std::vector<Prediction>& after, const Expectation& expected) {
   if (before.size() != after.size()) return false;
   for (std::size_t i = 0; i < before.size(); ++i) {
-    if (!same_failure(before[i].lenient.failure, after[i].lenient.failure)) return false;
-    if (!std::ranges::equal(expected.of(before[i].lenient), after[i].lenient.endpoints, {}, {}, &Endpoint::target)) {
+    if (!same_failure(before[i].lenient().failure, after[i].lenient().failure)) return false;
+    if (!std::ranges::equal(expected.of(before[i].lenient()), after[i].lenient().endpoints, {}, {},
+                            &Endpoint::target)) {
       return false;
     }
   }
@@ -662,14 +662,14 @@ std::vector<LowSetting> low_settings(const Input& input, const std::vector<Predi
   std::map<Place, std::size_t> index;
   std::set<std::tuple<Place, bool, address::Bind, std::string, std::uint16_t>> seen;
   for (const Prediction& prediction : predictions) {
-    for (const Endpoint& endpoint : prediction.lenient.endpoints) {
+    for (const Endpoint& endpoint : prediction.lenient().endpoints) {
       const Target& target = endpoint.target;
-      const Origin& origin = endpoint.source.origin;
+      const Origin& origin = endpoint.source.origin();
       if (!is_low(target, rules)) continue;
       if (!seen.insert({place_of(origin), target.https, target.bind, target.address, target.port}).second) continue;
       const auto [it, added] = index.try_emplace(place_of(origin), out.size());
       if (added) {
-        out.push_back({.origin = origin, .form = endpoint.source.form, .key = endpoint.source.key, .value = {}});
+        out.push_back({.origin = origin, .form = endpoint.source.form, .value = {}});
         if (origin.kind != Origin::Kind::builtin) out.back().value = value_at(input, origin);
       }
       LowSetting& low = out[it->second];
@@ -709,17 +709,53 @@ bool is_excused(const Plan& plan, const Origin& origin, std::uint16_t port) {
          (move->outcome == Outcome::added || move->outcome == Outcome::kept || move->outcome == Outcome::left_works);
 }
 
+namespace {
+
+/// Targets of one port, each distinct one once. An address overlaps itself and the few that stand for many.
+class Bound {
+ public:
+  /// The endpoint that overlaps this one; null when there is none, and then it is kept.
+  const Endpoint* add(const Endpoint& endpoint) {
+    const Target& target = endpoint.target;
+    if (stands_for_many(target)) {
+      for (const auto& [address, other] : single_) {
+        if (address::overlaps(other->target, target)) return other;
+      }
+    }
+    for (const Endpoint* other : many_) {
+      if (address::overlaps(other->target, target)) return other;
+    }
+    if (stands_for_many(target)) {
+      if (many_.size() < kMostOfMany) many_.push_back(&endpoint);
+      return nullptr;
+    }
+    const auto [it, added] = single_.try_emplace(target.address, &endpoint);
+    return added ? nullptr : it->second;
+  }
+
+ private:
+  /// Everything but the address of one host; spelled in one of few ways, so that there are never many of them. IPv6
+  /// addresses with an IPv4 one inside, or with a scope, may overlap others that look different.
+  static bool stands_for_many(const Target& target) {
+    if (target.bind != address::Bind::ip) return true;
+    return target.address == "0.0.0.0" || target.address == "::" || target.address.starts_with("::ffff:") ||
+           target.address.starts_with("fe80") || target.address.contains('%');
+  }
+
+  static constexpr std::size_t kMostOfMany = 64;
+  std::vector<const Endpoint*> many_;
+  std::unordered_map<std::string_view, const Endpoint*> single_;
+};
+
+}  // namespace
+
 std::optional<Collision> find_collision(const hosting::Run& run) {
-  // Distinct targets of a port; more than this many on one port are not compared one with another.
-  constexpr std::size_t kMostCompared = 64;
-  std::unordered_map<std::uint16_t, std::vector<const Endpoint*>> by_port;
+  std::unordered_map<std::uint16_t, Bound> by_port;
   for (const Endpoint& endpoint : run.endpoints) {
     if (!has_port(endpoint.target)) continue;
-    std::vector<const Endpoint*>& others = by_port[endpoint.target.port];
-    for (const Endpoint* other : others) {
-      if (address::overlaps(other->target, endpoint.target)) return Collision{.first = *other, .second = endpoint};
+    if (const Endpoint* other = by_port[endpoint.target.port].add(endpoint)) {
+      return Collision{.first = *other, .second = endpoint};
     }
-    if (others.size() < kMostCompared) others.push_back(&endpoint);
   }
   return std::nullopt;
 }

@@ -43,7 +43,6 @@ struct Edit {
 struct LowSetting {
   config::Origin origin;
   hosting::Form form = hosting::Form::none;
-  std::string key;
   std::string value;                          ///< the setting's text
   std::vector<std::uint16_t> ports = {};      ///< each once, in order
   std::vector<address::Target> targets = {};  ///< each once
@@ -78,7 +77,6 @@ struct Decision {
 /// White space or quotes that would have killed the app, removed.
 struct Repair {
   config::Origin origin;
-  std::string key;
   std::string old_value;
   std::string new_value;
   bool removed = false;  ///< nothing but white space was in it: the variable is removed

@@ -161,7 +161,7 @@ class Json {
     } else {
       out_.Int(target.port);
     }
-    member("origin", endpoint.source.origin.name);
+    member("origin", endpoint.source.origin().name);
     out_.EndObject();
   }
 
@@ -237,7 +237,7 @@ std::string line_of(const Prediction& prediction) {
   std::vector<std::string> parts;
   for (const Endpoint& endpoint : prediction.strict.endpoints) {
     parts.push_back(fmt::format("{} ({})", finding::quote(address::to_string(endpoint.target)),
-                                finding::quote(endpoint.source.origin.name)));
+                                finding::quote(endpoint.source.origin().name)));
   }
   std::string line = parts.empty() ? "no endpoint" : fmt::format("{}", fmt::join(parts, ", "));
   if (const auto& failure = prediction.strict.failure) {

@@ -26,7 +26,6 @@ import atexit
 import contextlib
 import ctypes
 import dataclasses
-import errno
 import fcntl
 import http.client
 import json
@@ -499,17 +498,20 @@ def built_binary() -> Path:
 
 
 class PortshimTest(unittest.TestCase):
-    """`binary` and `probe` are copies that every user can execute; `directory` is a fresh folder for each test."""
+    """`binary` and `probe` are copies that every user can execute; `directory` is a fresh folder for each test.
+    `is_sanitized`: the binary is built with AddressSanitizer, whose leak check at exit cannot work under strace."""
 
     maxDiff = None
     binary: Path
     probe: Path
     directory: Path
+    is_sanitized: bool
 
     @classmethod
     def setUpClass(cls) -> None:
         super().setUpClass()
         cls.binary = readable_copy(built_binary())
+        cls.is_sanitized = b"__asan_init" in cls.binary.read_bytes()
         cls.probe = readable_copy(_built("PORTSHIM_PROBE", "build/release/tests/probe"))
 
     def setUp(self) -> None:
@@ -583,16 +585,27 @@ class _CountingResult(unittest.TextTestResult):
         self.ran += 1
 
 
+def _report_skips(skipped: Sequence[tuple[unittest.TestCase, str]]) -> None:
+    """One line for each reason: `SKIPPED: cli/x_test.py: REASON (3 tests)`."""
+    tests_by_reason: dict[str, set[str]] = {}
+    for test, reason in skipped:
+        # A subtest counts as its test; a class whose setUpClass skipped is one entry.
+        tests_by_reason.setdefault(reason, set()).add(getattr(test, "test_case", test).id())
+    file = Path(sys.argv[0]).resolve()
+    for reason, tests in tests_by_reason.items():
+        whole_class = any(test.startswith("setUpClass") for test in tests)
+        count = "all tests" if whole_class else "1 test" if len(tests) == 1 else f"{len(tests)} tests"
+        print(f"SKIPPED: {file.parent.name}/{file.name}: {reason} ({count})", flush=True)
+
+
 def main() -> None:
-    """Runs the tests of the calling file. Skips are named in lines `SKIPPED: TEST: REASON`; where all were skipped the
-    exit code is 77, which CTest calls skipped."""
-    program = unittest.main(module="__main__", exit=False, verbosity=2,
+    """Runs the tests of the calling file. Where all were skipped the exit code is 77, which CTest calls skipped; where
+    some were, the lines `SKIPPED: ...` on stdout say so (scripts/test gathers them)."""
+    program = unittest.main(module="__main__", exit=False,
                             testRunner=unittest.TextTestRunner(verbosity=2, resultclass=_CountingResult))
     result = program.result
-    for test, reason in result.skipped:
-        print(f"SKIPPED: {test.id()}: {reason}", flush=True)
+    _report_skips(result.skipped)
     if not result.wasSuccessful():
         sys.exit(1)
     if result.ran == 0:
-        print("no test ran", file=sys.stderr)
-        sys.exit(SKIP_CODE if result.skipped else 1)
+        sys.exit(SKIP_CODE if result.skipped else "no test ran")

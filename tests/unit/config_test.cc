@@ -13,7 +13,7 @@ namespace {
 using Words = std::vector<std::string>;
 
 std::string value_of(const Provider& provider, std::string_view key) {
-  const Setting* setting = provider.find(key);
+  const SettingPtr setting = provider.find(key);
   return setting == nullptr ? "(none)" : setting->value.value_or("(null)");
 }
 
@@ -72,7 +72,7 @@ TEST(Config, OfTwoSpellingsTheVariantDecides) {
 
 TEST(Config, AVariableKnowsItsPlace) {
   const Provider provider = from_environment(Words{"A=b", "DOTNET_URLS=x"}, "DOTNET_", 0);
-  const Setting* setting = provider.find("urls");
+  const SettingPtr setting = provider.find("urls");
   ASSERT_NE(setting, nullptr);
   EXPECT_EQ(setting->origin,
             (Origin{.kind = Origin::Kind::variable, .index = 1, .value_at = 12, .name = "DOTNET_URLS"}));

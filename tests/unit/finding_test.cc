@@ -12,8 +12,11 @@
 namespace portshim::finding {
 namespace {
 
+using testing::AllOf;
 using testing::EndsWith;
+using testing::Gt;
 using testing::HasSubstr;
+using testing::Le;
 using testing::Not;
 
 std::string header() {
@@ -33,14 +36,16 @@ TEST(FindingTable, HasOneRowForEveryIdOfTheHeaderInItsOrder) {
   EXPECT_EQ(rows, expected);
 }
 
-TEST(FindingTable, TitlesAreShortAndDifferent) {
+TEST(FindingTable, TitlesDiffer) {
   std::set<std::string_view> titles;
+  for (const Entry& entry : table()) titles.insert(entry.title);
+  EXPECT_EQ(titles.size(), table().size());
+}
+
+TEST(FindingTable, TitlesAreShortAndFitIntoAMarkdownTable) {
   for (const Entry& entry : table()) {
-    EXPECT_TRUE(titles.insert(entry.title).second) << entry.title;
-    EXPECT_GT(entry.title.size(), 10U) << entry.title;
-    EXPECT_LE(entry.title.size(), 100U) << entry.title;
-    EXPECT_THAT(entry.title, Not(EndsWith("."))) << "a title is no sentence";
-    EXPECT_THAT(entry.title, Not(HasSubstr("|"))) << "it stands in a Markdown table";
+    EXPECT_THAT(entry.title.size(), AllOf(Gt(10U), Le(100U))) << entry.title;
+    EXPECT_THAT(entry.title, AllOf(Not(EndsWith(".")), Not(HasSubstr("|"))));
   }
 }
 
@@ -81,9 +86,10 @@ TEST(Quote, LineAndParagraphSeparatorsAreEscaped) {
 }
 
 TEST(Quote, BidirectionalControlsAreEscaped) {
-  EXPECT_EQ(quote("\u061c\u200e\u200f"), "\\u061c\\u200e\\u200f");
-  EXPECT_EQ(quote("\u202a\u202b\u202c\u202d\u202e"), "\\u202a\\u202b\\u202c\\u202d\\u202e");
-  EXPECT_EQ(quote("\u2066\u2067\u2068\u2069"), "\\u2066\\u2067\\u2068\\u2069");
+  EXPECT_EQ(quote("\u061c\u200e\u200f"), R"(\u061c\u200e\u200f)");
+  EXPECT_EQ(quote("\u202a\u202b\u202d\u202e\u202c\u202c\u202c\u202c"),
+            R"(\u202a\u202b\u202d\u202e\u202c\u202c\u202c\u202c)");
+  EXPECT_EQ(quote("\u2066\u2067\u2068\u2069\u2069\u2069"), R"(\u2066\u2067\u2068\u2069\u2069\u2069)");
 }
 
 TEST(Quote, NeighboursOfTheEscapedCharactersStay) {
@@ -113,7 +119,7 @@ TEST(Quote, WhatIsBeyondUnicodeIsReplaced) {
 
 TEST(Quote, TheBordersOfUnicodeStay) {
   for (const std::string_view text :
-       {"\x7e", "\u0100", "\u0800", "\uD7FF", "\uE000", "\uFFFF", "\U00010000", "\U0010FFFF"})
+       {"~", "\u0100", "\u0800", "\uD7FF", "\uE000", "\uFFFF", "\U00010000", "\U0010FFFF"})
     EXPECT_EQ(quote(text), text);
 }
 
@@ -199,8 +205,8 @@ TEST(Printable, IsNeitherCutNorMasked) {
 }
 
 TEST(Printable, DoesNotChangeItsOwnResult) {
-  const std::string once = printable("a\x1b\n\xFF\u202e\\n\\u001b");
-  EXPECT_EQ(once, "a\\u001b\\n\uFFFD\\u202e\\n\\u001b");
+  const std::string once = printable("a\x1b\n\xFF\u200f\\n\\u001b");
+  EXPECT_EQ(once, "a\\u001b\\n\uFFFD\\u200f\\n\\u001b");
   EXPECT_EQ(printable(once), once);
 }
 

@@ -129,8 +129,8 @@ TEST(Hosting, AFailureThatCodeCouldPreventEndsTheStrictRunAlone) {
   EXPECT_TRUE(bound(predictions[0].strict).empty());
   ASSERT_TRUE(predictions[0].strict.failure.has_value());
   EXPECT_FALSE(predictions[0].strict.failure->certain);
-  EXPECT_EQ(bound(predictions[0].lenient), (std::vector<std::string>{"https ANY:443", "http ANY:80"}));
-  EXPECT_FALSE(predictions[0].lenient.failure.has_value());
+  EXPECT_EQ(bound(predictions[0].lenient()), (std::vector<std::string>{"https ANY:443", "http ANY:80"}));
+  EXPECT_FALSE(predictions[0].lenient().failure.has_value());
 }
 
 TEST(Hosting, AConfiguredCertificateMakesHttpsCertain) {
@@ -168,13 +168,13 @@ TEST(Hosting, AnEndpointSaysWhereItComesFrom) {
   const auto predictions =
       predict(input_of({"X=y", "aspnetcore_urls=http://+:80"}, {"--Kestrel:Endpoints:A:Url=http://+:81"}));
   const Endpoint& endpoint = predictions[0].strict.endpoints.at(0);
-  EXPECT_EQ(endpoint.source.origin.name, "argv[2]");
-  EXPECT_EQ(endpoint.source.origin.index, 2U);
-  EXPECT_EQ(endpoint.source.key, "Kestrel:Endpoints:A:Url");
+  EXPECT_EQ(endpoint.source.origin().name, "argv[2]");
+  EXPECT_EQ(endpoint.source.origin().index, 2U);
+  EXPECT_EQ(endpoint.source.key(), "Kestrel:Endpoints:A:Url");
   const auto urls = predict(input_of({"X=y", "aspnetcore_urls=;http://+:80"}));
-  EXPECT_EQ(urls[0].strict.endpoints.at(0).source.origin.name, "aspnetcore_urls");
-  EXPECT_EQ(urls[0].strict.endpoints.at(0).source.origin.index, 1U);
-  EXPECT_EQ(urls[0].strict.endpoints.at(0).source.origin.value_at, 16U);
+  EXPECT_EQ(urls[0].strict.endpoints.at(0).source.origin().name, "aspnetcore_urls");
+  EXPECT_EQ(urls[0].strict.endpoints.at(0).source.origin().index, 1U);
+  EXPECT_EQ(urls[0].strict.endpoints.at(0).source.origin().value_at, 16U);
 }
 
 TEST(Hosting, PiecesOfPortsAreTrimmedAndThoseOfUrlsAreNot) {
@@ -191,7 +191,7 @@ TEST(Hosting, AddressSettingsAreFoundUnderEveryPrefixAndSpelling) {
            input_of({"ASPNETCORE_URLS=a", "urls=b", "URLS=c", "DOTNET_HTTP_PORTS=1", "Kestrel:Endpoints:A:Url=d",
                      "OTHER=x", "Kestrel__Endpoints__A__Certificate__Url=no", "ASPNETCORE_ENVIRONMENT=x"},
                     {"--https_ports=1", "plain"}))) {
-    names.push_back(source.origin.name);
+    names.push_back(source.origin().name);
   }
   EXPECT_EQ(names, (std::vector<std::string>{"ASPNETCORE_URLS", "urls", "URLS", "DOTNET_HTTP_PORTS",
                                              "Kestrel:Endpoints:A:Url", "argv[2]"}));

@@ -381,6 +381,7 @@ TEST(ExplainLookup, PortshimThatWasSkippedIsMentioned) {
   system.program("/bin/tool", portshim_copy());
   const Failure failure = lookup_failure(system, "tool", kPath, true);
   EXPECT_EQ(failure.code, 127);
+  EXPECT_EQ(failure.finding.what, "cannot start 'tool': only portshim itself goes by that name");
   EXPECT_THAT(failure.finding.why, HasSubstr("portshim itself"));
 }
 

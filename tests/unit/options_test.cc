@@ -157,10 +157,14 @@ TEST(CommandLine, BooleansHaveFourSpellingsEachInAnyCase) {
     EXPECT_TRUE(with_options({"--expand=" + yes}).options.expand) << yes;
 }
 
-TEST(CommandLine, ModeTakesItsNamesAndBooleans) {
+TEST(CommandLine, ModeTakesItsNames) {
   EXPECT_EQ(with_options({"--mode=off"}, {"PORTSHIM=on"}).options.mode, Mode::off);
   EXPECT_EQ(with_options({"--mode=explain"}).options.mode, Mode::explain);
   EXPECT_EQ(with_options({"--mode=validate"}).options.mode, Mode::validate);
+  EXPECT_EQ(with_options({"--mode=rewrite"}).options.mode, Mode::rewrite);
+}
+
+TEST(CommandLine, ModeTakesBooleansForOffAndRewrite) {
   for (const std::string no : {"0", "False", "no"})
     EXPECT_EQ(with_options({"--mode=" + no}, {"PORTSHIM=on"}).options.mode, Mode::off) << no;
   for (const std::string yes : {"1", "True", "yes", "on"})
@@ -590,16 +594,22 @@ TEST(Variables, AHundredThousandOfThemAreRead) {
 
 // --- Log ---
 
+log::Format format_beside(const std::string& entry) {
+  return with_variables({entry}).options.log_format;
+}
+
 TEST(LogFormat, FollowsTheAppsFormatter) {
-  const auto format = [](const std::string& entry) { return with_variables({entry}).options.log_format; };
-  EXPECT_EQ(format("Logging__Console__FormatterName=simple"), log::Format::text);
-  EXPECT_EQ(format("Logging__Console__FormatterName=systemd"), log::Format::systemd);
-  EXPECT_EQ(format("Logging__Console__FormatterName=Json"), log::Format::json);
-  EXPECT_EQ(format("LOGGING__CONSOLE__FORMATTERNAME=JSON"), log::Format::json);
-  EXPECT_EQ(format("Logging__Console__FormatterName=mine"), log::Format::text);
-  EXPECT_EQ(format("Logging__Console__FormatterName=auto"), log::Format::text);
-  EXPECT_EQ(format("Logging__Console__FormatterName="), log::Format::text);
-  EXPECT_EQ(format("Logging__Console__FormatterNameX=json"), log::Format::text);
+  EXPECT_EQ(format_beside("Logging__Console__FormatterName=simple"), log::Format::text);
+  EXPECT_EQ(format_beside("Logging__Console__FormatterName=systemd"), log::Format::systemd);
+  EXPECT_EQ(format_beside("Logging__Console__FormatterName=Json"), log::Format::json);
+  EXPECT_EQ(format_beside("LOGGING__CONSOLE__FORMATTERNAME=JSON"), log::Format::json);
+}
+
+TEST(LogFormat, IsTextForEveryOtherFormatter) {
+  EXPECT_EQ(format_beside("Logging__Console__FormatterName=mine"), log::Format::text);
+  EXPECT_EQ(format_beside("Logging__Console__FormatterName=auto"), log::Format::text);
+  EXPECT_EQ(format_beside("Logging__Console__FormatterName="), log::Format::text);
+  EXPECT_EQ(format_beside("Logging__Console__FormatterNameX=json"), log::Format::text);
 }
 
 TEST(LogFormat, AutoFollowsAndOthersDoNot) {
@@ -669,13 +679,13 @@ TEST(Nesting, TheOuterCommandLineWinsOverVariables) {
                                           .check = Check::json}));
 }
 
-TEST(Nesting, EveryOptionOfTheInnerCommandLineCounts) {
-  const Invocation outer = with_options({});
-  const Invocation inner =
+TEST(Nesting, EveryOptionOfEitherCommandLineCounts) {
+  const Invocation plain = with_options({});
+  const Invocation full =
       with_options({"--mode=validate", "--floor=5", "--map=80:2", "--keep", "--expand", "--log-format=json",
                     "--log-level=error", "--check=json", "--help", "--version"});
-  EXPECT_EQ(merge(outer, inner), inner.options);
-  EXPECT_EQ(merge(inner, outer), inner.options);
+  EXPECT_EQ(merge(plain, full), full.options);
+  EXPECT_EQ(merge(full, plain), full.options);
 }
 
 TEST(Nesting, ALevelThatNobodyGaveFollowsTheModeThatCounts) {

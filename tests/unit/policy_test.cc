@@ -325,7 +325,7 @@ TEST(Policy, ExpandedValuesAreThenMoved) {
 
 TEST(Policy, FindsWhatTheAppBindsTwice) {
   const auto collides = [](const char* urls) {
-    return find_collision(hosting::predict(input_of({std::string("ASPNETCORE_URLS=") + urls}))[0].lenient).has_value();
+    return find_collision(hosting::predict(input_of({std::string("ASPNETCORE_URLS=") + urls}))[0].lenient()).has_value();
   };
   EXPECT_TRUE(collides("http://+:8080;http://*:8080"));
   EXPECT_TRUE(collides("http://127.0.0.1:8080;http://+:8080"));
@@ -425,12 +425,12 @@ std::string describe(const Input& input) {
 /// No low port is left but the ones that are reported.
 void expect_nothing_low(const Plan& plan, const Rules& rules) {
   for (const hosting::Prediction& prediction : plan.predictions) {
-    for (const hosting::Endpoint& endpoint : prediction.lenient.endpoints) {
-      if (!is_low(endpoint.target, rules) || is_excused(plan, endpoint.source.origin, endpoint.target.port)) continue;
+    for (const hosting::Endpoint& endpoint : prediction.lenient().endpoints) {
+      if (!is_low(endpoint.target, rules) || is_excused(plan, endpoint.source.origin(), endpoint.target.port)) continue;
       const bool reported = std::ranges::any_of(plan.decisions, [&](const Decision& decision) {
-        return decision.low.origin == endpoint.source.origin && decision.moves[0].outcome == Outcome::immovable;
+        return decision.low.origin == endpoint.source.origin() && decision.moves[0].outcome == Outcome::immovable;
       });
-      EXPECT_TRUE(reported) << address::to_string(endpoint.target) << " from " << endpoint.source.origin.name;
+      EXPECT_TRUE(reported) << address::to_string(endpoint.target) << " from " << endpoint.source.origin().name;
     }
   }
 }
