@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 #include <iterator>
+#include <ranges>
 #include <unordered_map>
 #include <unordered_set>
 #include <utility>
@@ -218,11 +219,11 @@ std::expected<Provider, address::Exception> from_arguments(std::span<const std::
 }
 
 SettingPtr Configuration::find(std::string_view key) const {
-  for (auto layer = layers_.rbegin(); layer != layers_.rend(); ++layer) {
-    if (layer->chained) {
-      SettingPtr setting = layer->chained->find(key);
+  for (const Layer& layer : std::views::reverse(layers_)) {
+    if (layer.chained) {
+      SettingPtr setting = layer.chained->find(key);
       if (setting && !setting->empty()) return setting;
-    } else if (SettingPtr setting = layer->provider->find(key)) {
+    } else if (SettingPtr setting = layer.provider->find(key)) {
       return setting;
     }
   }

@@ -435,8 +435,8 @@ class Writer {
       });
       if (!differ) continue;
       // Names alone: the value may be a secret, as a certificate's password.
-      std::vector<std::string> names;
-      for (const config::Origin& origin : origins) names.push_back(quote(origin.name));
+      std::vector<std::string> names(origins.size());
+      std::ranges::transform(origins, names.begin(), [](const config::Origin& origin) { return quote(origin.name); });
       add(Id::ambiguous_name, Severity::warning,
           fmt::format("{} are one name to .NET, and which of them it takes changes from run to run",
                       fmt::join(names, " and ")),

@@ -12,13 +12,15 @@ namespace portshim::finding {
 
 namespace {
 
+// Titles say what is the case, not what was done: that depends on the mode.
 constexpr std::array kTable{
     Entry{Id::low_port, "an endpoint asks for a port below the floor: the app may not bind it, here or on other hosts"},
     Entry{Id::new_port_taken, "the new port is held by another process"},
     Entry{Id::low_port_kept, "a low port stays, because the kernel allows it here"},
     Entry{Id::not_kept, "--keep could not add the new port beside the low one; nothing was changed"},
     Entry{Id::collision, "two endpoints ask for the same address and port: the second one fails"},
-    Entry{Id::merged, "a new port met another endpoint of the app: the duplicate was dropped, or the next free port taken"},
+    Entry{Id::merged,
+          "a new port met another endpoint of the app: the duplicate was dropped, or the next free port taken"},
     Entry{Id::placeholder,
           "the port is no number (often a variable that nobody filled in): .NET silently takes 80 or 443"},
     Entry{Id::immovable, "a low port that no setting can move safely"},
@@ -53,6 +55,7 @@ constexpr std::array kTable{
 };
 
 constexpr std::size_t kLongestQuote = 256;
+/// What stands for bytes that are no character.
 constexpr char32_t kReplacement = 0xFFFD;
 
 struct Character {
@@ -104,6 +107,7 @@ constexpr bool is_control(char32_t code) {
          within(0x2066, 0x2069);
 }
 
+/// As in C# and JSON, with the short forms that everybody knows.
 std::string escape(char32_t code) {
   switch (code) {
     case '\n':
@@ -144,6 +148,8 @@ std::size_t user_info_length(std::string_view text) {
   return at == std::string_view::npos ? 0 : at + 1;
 }
 
+/// Masks what may be a password in every URL of the text. Each URL reaches up to the next "://", so that every byte is
+/// looked at a constant number of times.
 std::string mask_user_info(std::string_view text) {
   constexpr std::string_view kBorder = "://";
   std::string masked;
@@ -161,6 +167,7 @@ std::string mask_user_info(std::string_view text) {
   return masked.append(text);
 }
 
+/// ASCII only: the words that are compared with are ASCII.
 constexpr char lower(char c) {
   return 'A' <= c && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
 }

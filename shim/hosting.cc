@@ -36,7 +36,7 @@ struct Providers {
 
 /// The variable of exactly this name, as Environment.GetEnvironmentVariable finds it: the first in the block.
 SettingPtr exact(const Provider& aspnetcore, std::string_view key, std::string_view name) {
-  SettingPtr setting = aspnetcore.find(key);
+  const SettingPtr setting = aspnetcore.find(key);
   return setting != nullptr && setting->origin.name == name ? setting : nullptr;
 }
 
@@ -86,7 +86,7 @@ SettingPtr iis_port(SettingPtr port, const SettingPtr& path, const SettingPtr& t
   return port;
 }
 
-SettingPtr non_empty(SettingPtr setting) {
+SettingPtr non_empty(const SettingPtr& setting) {
   return setting == nullptr || setting->empty() ? nullptr : setting;
 }
 
@@ -148,7 +148,7 @@ Host build_generic_host(int major, const Providers& from) {
   host.app.add(from.plain);
   host.app.add(*from.arguments);
 
-  SettingPtr iis = iis_port(web.find("PORT"), web.find("APPL_PATH"), web.find("TOKEN"), host);
+  const SettingPtr iis = iis_port(web.find("PORT"), web.find("APPL_PATH"), web.find("TOKEN"), host);
   SettingPtr own = non_empty(from.arguments->find("urls"));
   if (own == nullptr && from.arguments->find("urls") == nullptr) own = non_empty(from.plain.find("urls"));
   if (iis != nullptr && own == nullptr) {
@@ -186,7 +186,7 @@ Host build_web_host(const Providers& from) {
   if (host.urls == nullptr) host.urls = from.server_urls.find("urls");
   if (host.urls == nullptr) host.urls = settings.find("server.urls");
   host.prefer_if_urls = parse_bool(settings.value("preferHostingUrls"));
-  SettingPtr iis = iis_port(settings.find("PORT"), settings.find("APPL_PATH"), settings.find("TOKEN"), host);
+  const SettingPtr iis = iis_port(settings.find("PORT"), settings.find("APPL_PATH"), settings.find("TOKEN"), host);
   if (iis != nullptr) {
     host.urls = iis;
     host.urls_form = Form::iis_port;

@@ -23,6 +23,7 @@ using system::CapabilitySet;
 using system::FileType;
 using system::System;
 
+// As shells and env(1) have it: was there a file, or not?
 constexpr int kNotFound = 127;
 constexpr int kCannotExecute = 126;
 
@@ -79,6 +80,7 @@ std::optional<T> load(std::string_view bytes, std::size_t offset) {
   return value;
 }
 
+/// What matters of a program header.
 struct Segment {
   std::uint32_t type = 0;
   std::uint64_t offset = 0;
@@ -86,16 +88,19 @@ struct Segment {
   std::uint64_t alignment = 0;
 };
 
+/// What matters of an ELF header.
 struct Elf {
   std::uint16_t machine = EM_NONE;
   std::vector<Segment> segments;  ///< empty where the table is damaged or of the other byte order
 };
 
+/// For one of the two classes, 32 and 64 bit, which have the same fields in structures of different layout.
 template <typename Header, typename ProgramHeader>
 std::optional<Elf> parse_elf(const Content& content) {
   const auto header = load<Header>(content.head(), 0);
   if (!header) return std::nullopt;
   Elf elf{.machine = header->e_machine, .segments = {}};
+  // The kernel refuses other sizes too (fs/binfmt_elf.c, load_elf_phdrs); a table without end is not read.
   if (header->e_phentsize != sizeof(ProgramHeader) || header->e_phnum > kMostSegments) return elf;
   const auto table = content.part(header->e_phoff, header->e_phnum * sizeof(ProgramHeader));
   if (!table) return elf;
@@ -108,6 +113,7 @@ std::optional<Elf> parse_elf(const Content& content) {
 
 /// The ELF headers; nothing when it is no ELF file.
 std::optional<Elf> parse_elf(const Content& content) {
+  // EI_CLASS and EI_DATA say how to read the rest.
   const std::string& head = content.head();
   if (head.size() < EI_NIDENT || !head.starts_with(ELFMAG)) return std::nullopt;
   if (head[EI_DATA] == ELFDATA2MSB) {
@@ -137,6 +143,7 @@ bool has_note_of(std::string_view notes, std::size_t alignment, std::string_view
   return false;
 }
 
+/// Searches the note segments, a few small ones. Sections are not looked at: strip removes their table.
 bool has_mark(const Content& content) {
   const auto elf = parse_elf(content);
   if (!elf) return false;
@@ -152,6 +159,7 @@ bool has_mark(const Content& content) {
 
 // --- Look-up. ---
 
+/// The value of the first entry of that name, as getenv(3) would find it.
 std::optional<std::string_view> variable(std::span<const std::string> environment, std::string_view name) {
   for (const std::string_view entry : environment) {
     if (entry.size() > name.size() && entry.starts_with(name) && entry[name.size()] == '=') {
@@ -172,7 +180,9 @@ std::string folder_of(const std::string& path) {
   return slash == 0 ? "/" : path.substr(0, slash);
 }
 
+/// The directories of PATH in order; "." for an empty entry (POSIX, Environment Variables, PATH).
 std::vector<std::string> search_path(std::span<const std::string> environment) {
+  // Without PATH: the places where images have programs, as containers start them when an image sets no PATH.
   std::string_view rest = variable(environment, "PATH").value_or("/usr/local/bin:/usr/bin:/bin");
   std::vector<std::string> folders;
   for (;;) {
@@ -187,6 +197,7 @@ std::vector<std::string> search_path(std::span<const std::string> environment) {
 /// Where .NET is installed on the systems that Microsoft and the distributions make packages for.
 std::vector<std::string> dotnet_folders(const System& system, std::span<const std::string> environment) {
   std::vector<std::string> folders;
+  // The first line is the directory (hostfxr, pal::get_dotnet_self_registered_dir).
   if (const auto text = system.read_file("/etc/dotnet/install_location"); text && text->starts_with('/')) {
     folders.push_back(text->substr(0, text->find_first_of("\r\n")));
   }
@@ -195,6 +206,7 @@ std::vector<std::string> dotnet_folders(const System& system, std::span<const st
   return folders;
 }
 
+/// What a look-up finds at a path.
 enum class Candidate : std::uint8_t { program, itself, not_executable, missing };
 
 /// What is at a path. Three system calls for an ordinary program, and the file is opened once.
@@ -231,6 +243,8 @@ bool take(const System& system, const std::string& path, Lookup& lookup) {
   return false;
 }
 
+/// Tries a name in each directory; true when it is found. Paths longer than the kernel takes are left out, which keeps
+/// a long name with a long PATH from costing their product.
 bool take_first(const System& system, const std::vector<std::string>& folders, std::string_view name, Lookup& lookup) {
   return std::ranges::any_of(folders, [&](const std::string& folder) {
     const std::string separator = folder.ends_with('/') ? "" : "/";
@@ -240,6 +254,7 @@ bool take_first(const System& system, const std::vector<std::string>& folders, s
 
 // --- Explanations. ---
 
+/// Every failure is an error, and nothing was done about it.
 Failure make_failure(Id id, int code, std::string what, std::string why, std::string next) {
   return {.finding = {.id = id,
                       .severity = finding::Severity::error,
@@ -257,12 +272,13 @@ std::string cannot_start(const std::string& command, std::string_view reason) {
 
 constexpr const char* kCorrectCommand = "correct ENTRYPOINT, CMD or the Pod's command and args";
 
-/// The text of .NET's own mistake: an assembly is no program.
+/// An assembly looks like a program and is none, so it is often named as COMMAND: the hint for `next`.
 std::optional<std::string> start_with_dotnet(const std::string& command) {
   if (!command.ends_with(".dll")) return std::nullopt;
   return fmt::format("start it with: dotnet {}", quote(command));
 }
 
+/// A link itself, wherever it leads.
 bool is_link(const System& system, const std::string& path) {
   const auto status = system.status(path, false);
   return status && status->type == FileType::symlink;
@@ -282,6 +298,7 @@ LinkEnd follow_link(const System& system, const std::string& link) {
     const auto target = system.read_link(end.path);
     if (!target) return end;
     ++end.links;
+    // ".." is left in place: textually it must not be resolved, the directory before it may be a link.
     end.path = target->starts_with('/') ? *target : folder_of(end.path) + "/" + *target;
   }
   end.endless = true;
@@ -309,6 +326,7 @@ std::string describe_access(const System& system, const system::FileStatus& stat
 
 /// The name in a folder that was probably meant, as a hint for `next`.
 std::string suggest(const System& system, const std::string& folder, std::string_view name) {
+  // Distances are costly, and nobody keeps programs among more files than that.
   constexpr std::size_t kMostNames = 1000;
   const auto names = system.list(folder);
   if (!names) return kCorrectCommand;
@@ -326,6 +344,7 @@ struct Walk {
   int links_left = 8;  ///< how often the walk goes on behind a link
 };
 
+// With component_fault it goes on behind links; `links_left` bounds that.
 std::optional<Failure> path_fault(const Walk& walk, const std::string& path);
 
 Failure name_too_long(const std::string& command) {
@@ -347,6 +366,7 @@ Failure component_fault(const Walk& walk, const std::string& path, const system:
     return make_failure(Id::exec_failed, kCannotExecute, cannot_start(command, "it cannot be looked at"),
                         quote(error.message()), "check the volume and the security profile of the container");
   }
+  // The first component that is missing: the file itself, or a directory on the way to it.
   const std::string folder = folder_of(path);
   const std::string why = path == command ? fmt::format("{} holds no {}", quote(folder), quote(last_component(path)))
                                           : fmt::format("{} does not exist", quote(path));
@@ -362,6 +382,7 @@ std::optional<Failure> directory_fault(const Walk& walk, const std::string& dire
     return make_failure(Id::not_found, kNotFound, cannot_start(walk.command, "not found"),
                         fmt::format("{} is no directory", quote(directory)), kCorrectCommand);
   }
+  // Execute permission on a directory is search permission (path_resolution(7)).
   if (walk.system.executable(directory)) return std::nullopt;
   return make_failure(Id::not_executable, kCannotExecute,
                       cannot_start(walk.command, "a directory above it may not be searched"),
@@ -394,6 +415,7 @@ std::optional<Failure> permission_fault(const System& system, const std::string&
                         fmt::format("{} is no regular file", quote(path)), kCorrectCommand);
   }
   if (system.executable(path)) return std::nullopt;
+  // access(2) answers EACCES for the mode and for a noexec mount alike. Without any x bit the mode alone is enough.
   const bool has_x = (status->mode & 0111U) != 0;
   const auto mount = system.mount_flags(path);
   if (has_x && mount && mount->noexec) {
@@ -428,6 +450,7 @@ std::string script_interpreter(std::string_view head) {
   return std::string(line.substr(0, line.find_first_of(std::string_view(" \t\0", 3))));
 }
 
+/// PT_INTERP, the dynamic loader; empty for a static program.
 std::string elf_interpreter(const Content& content, const Elf& elf) {
   const auto segment = std::ranges::find(elf.segments, std::uint32_t{PT_INTERP}, &Segment::type);
   if (segment == elf.segments.end() || segment->size > PATH_MAX) return {};
@@ -447,6 +470,7 @@ std::optional<Program> read_program(const System& system, const std::string& pat
   return program;
 }
 
+/// The names that docker --platform and dotnet -r users know.
 std::string machine_name(std::uint16_t machine) {
   switch (machine) {
     case EM_X86_64:
@@ -468,6 +492,7 @@ std::string machine_name(std::uint16_t machine) {
   }
 }
 
+/// ENOEXEC, or any error where an emulator is registered for the machine but missing.
 Failure wrong_machine(const std::string& command, const std::string& path, std::uint16_t built, std::uint16_t here) {
   return make_failure(
       Id::wrong_machine, kCannotExecute, cannot_start(command, "built for another machine"),
@@ -476,6 +501,7 @@ Failure wrong_machine(const std::string& command, const std::string& path, std::
       "machine of the other kind");
 }
 
+/// ENOENT although the script is there: the kernel means its interpreter and does not say so.
 Failure interpreter_missing(const System& system, const std::string& command, const std::string& script,
                             const std::string& interpreter) {
   if (interpreter.ends_with('\r')) {
@@ -492,6 +518,7 @@ Failure interpreter_missing(const System& system, const std::string& command, co
                       "use an image that has the interpreter, or start the program without a script");
 }
 
+/// ENOENT although the program is there: the kernel means its loader. The usual cause is the other C library.
 Failure loader_missing(const std::string& command, const std::string& program, const std::string& loader) {
   const std::string_view name = last_component(loader);
   std::string why =
@@ -514,6 +541,7 @@ std::optional<Failure> interpreter_fault(const System& system, const std::string
     return program.script ? interpreter_missing(system, command, path, program.interpreter)
                           : loader_missing(command, path, program.interpreter);
   }
+  // It is there, so it is its own mode or mount that stands in the way, if anything.
   auto fault = permission_fault(system, program.interpreter);
   if (!fault) return std::nullopt;
   fault->finding.what = cannot_start(command, "its interpreter may not be executed");
@@ -523,6 +551,7 @@ std::optional<Failure> interpreter_fault(const System& system, const std::string
 
 /// A file in which the kernel sees no program.
 Failure no_program(const std::string& command, const std::string& path, const Program& program) {
+  // Mistakes that are seen again and again have a text of their own.
   std::string why = fmt::format("{} is neither an ELF program nor a script with #!", quote(path));
   std::string next = "give it a first line such as #!/bin/sh";
   if (program.head.empty()) {
@@ -557,12 +586,14 @@ struct Chain {
 };
 
 Chain follow_interpreters(const System& system, const std::string& path, int code) {
+  // A script may name a script, so the search for the fault goes the same way as exec does.
   constexpr int kMostScripts = 5;  // fs/exec.c, exec_binprm
   Chain chain{.fault = {}, .last = path, .program = {}};
   for (int scripts = 0;; ++scripts) {
     chain.program = read_program(system, chain.last);
     if (!chain.program) return chain;
     const Program& program = *chain.program;
+    // A 32-bit program that fails otherwise than by ENOEXEC lacks its loader, not its kernel.
     const std::uint16_t here = system.elf_machine();
     const std::uint16_t built = program.elf ? program.elf->machine : here;
     if (built != here && (code == ENOEXEC || !is_compatible(built, here))) {
@@ -637,6 +668,7 @@ std::optional<Failure> capability_fault(const System& system, const std::string&
   const auto file = system.file_capabilities(path);
   const auto process = system.capabilities();
   if (!file || !*file || !(*file)->effective || !process) return std::nullopt;
+  // Root is no exception: the check comes before root's privileges are added.
   const CapabilitySet granted = process->bounding | (process->inheritable & (*file)->inheritable);
   const CapabilitySet missing = (*file)->permitted & ~granted;
   if (missing == 0) return std::nullopt;
@@ -651,6 +683,7 @@ std::optional<Failure> capability_fault(const System& system, const std::string&
 
 /// A reason that follows from errno alone.
 Failure errno_failure(const std::string& path, int code) {
+  // Here the file has no fault that can be seen, so what the kernel said is all there is to say.
   const int exit_code = code == ENOENT || code == ENOTDIR ? kNotFound : kCannotExecute;
   const char* const description = strerrordesc_np(code);
   const std::string reason = description != nullptr ? description : fmt::format("error {}", code);
@@ -694,6 +727,7 @@ std::string describe_folders(const std::vector<std::string>& paths) {
   return text.empty() ? "nowhere" : text;
 }
 
+/// "looked in /usr/bin, /bin (PATH=/usr/bin:/bin)"
 std::string describe_search(const Lookup& lookup, std::span<const std::string> environment) {
   const auto path = variable(environment, "PATH");
   const std::string setting = path ? fmt::format("PATH={}", quote(*path)) : "PATH is not set";
@@ -701,6 +735,7 @@ std::string describe_search(const Lookup& lookup, std::span<const std::string> e
   return fmt::format("looked in {} ({}){}", describe_folders(lookup.tried), setting, skipped);
 }
 
+/// dotnet is not in PATH: it is installed elsewhere, or the image has no .NET at all.
 Failure no_dotnet(const System& system, const std::string& command, const Lookup& lookup,
                   std::span<const std::string> environment) {
   std::string searched = describe_search(lookup, environment);
@@ -722,6 +757,7 @@ Failure no_dotnet(const System& system, const std::string& command, const Lookup
 /// What to do about a name that PATH does not have.
 std::string name_hint(const System& system, const std::string& command) {
   if (command.empty()) return "COMMAND is an empty word: a variable in it is probably not set";
+  // ENTRYPOINT ["dotnet App.dll"]: one word where two were meant.
   if (command.contains(' ')) return R"(write each argument as a word of its own: ["dotnet", "App.dll"])";
   if (const auto dotnet = start_with_dotnet(command)) return *dotnet;
   const std::string local = "./" + command;
@@ -745,6 +781,7 @@ Lookup find(const System& system, const std::string& command, std::span<const st
     if (take(system, command, lookup)) return lookup;
     if (!lookup.skipped_itself && !by_other_name) return lookup;
   }
+  // No directory can hold such a name, and joining it with every directory would cost.
   const std::string_view name = last_component(command);
   if (name.empty() || name.size() > NAME_MAX) return lookup;
   if (take_first(system, search_path(environment), name, lookup)) return lookup;
@@ -756,11 +793,13 @@ Lookup find(const System& system, const std::string& command, std::span<const st
 
 Failure explain_lookup(const System& system, const std::string& command, const Lookup& lookup,
                        std::span<const std::string> environment) {
+  // As execvp(3) has it: what was found but may not be executed is the answer, not that nothing else was found.
   if (!lookup.not_executable.empty()) return explain_exec(system, lookup.not_executable, {EACCES, ""});
   const bool searched = !command.contains('/') || lookup.tried.size() > 1 || lookup.skipped_itself;
   const Walk walk{.system = system, .command = command};
   if (!searched) return path_fault(walk, command).value_or(errno_failure(command, ENOENT));
   if (lookup.tried.empty() && !command.empty()) return name_too_long(command);
+  // A link in PATH that leads nowhere is a better cause than that nothing was found.
   for (const std::string& tried : lookup.tried) {
     if (!is_link(system, tried)) continue;
     if (auto fault = path_fault(walk, tried)) return *fault;
@@ -780,6 +819,7 @@ Failure explain_exec(const System& system, const std::string& path, const system
         "pass large values in files (mounted ConfigMaps or secrets) instead of variables");
   }
   if (error.code == ETXTBSY) return errno_failure(path, error.code);
+  // From the outside in: the way to the file, the file's own permissions, what is in it, what errno alone tells.
   if (auto fault = path_fault({.system = system, .command = path}, path)) return *fault;
   if (auto fault = permission_fault(system, path)) return *fault;
   const Chain chain = follow_interpreters(system, path, error.code);

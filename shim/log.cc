@@ -89,8 +89,10 @@ std::string message_template(const Finding& finding) {
   return text;
 }
 
+// rapidjson's Writer leaves bytes from 0x80 up as they are: printable() has made valid UTF-8 of them.
 using Writer = rapidjson::Writer<rapidjson::StringBuffer>;
 
+/// With its length, since fields may hold anything.
 void write_string(Writer& json, std::string_view text) {
   json.String(text.data(), static_cast<rapidjson::SizeType>(text.size()));
 }
@@ -115,6 +117,7 @@ std::string format(const Finding& finding, Format format, bool colour) {
 }  // namespace
 
 std::string as_text(const Finding& finding, bool colour) {
+  // The fields stay plain: colours must not get into what people copy and search for.
   const std::string_view begin = colour ? colour_of(finding.severity) : "";
   const std::string_view end = begin.empty() ? "" : "\x1b[0m";
   std::string text = fmt::format("portshim: {}{} {}{}: {}\n", begin, finding::to_string(finding.severity),
@@ -157,6 +160,7 @@ std::string as_json(const Finding& finding) {
 
 void Log::say(const Finding& finding) {
   if (finding.severity < least_) return;
+  // One write, so that lines of other processes on the same pipe cannot come between (pipe(7), PIPE_BUF).
   system_.write(STDERR_FILENO, format(finding, format_, colour_));
 }
 

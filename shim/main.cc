@@ -34,14 +34,6 @@ using finding::Severity;
 constexpr int kRefused = 78;
 constexpr int kStdout = 1;
 
-/// The note by which portshim recognises copies of itself (elf(5), "Notes (Nhdr)"): owner "portshim", type 1, no text.
-struct Note {
-  std::uint32_t owner_size, text_size, type;
-  std::array<char, 12> owner;
-};
-[[gnu::section(".note.portshim"), gnu::used, gnu::retain]] constinit const Note kNote = {
-    .owner_size = 9, .text_size = 0, .type = 1, .owner = {"portshim"}};
-
 /// What portshim was started with.
 struct Start {
   std::vector<std::string> argv;

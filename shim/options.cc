@@ -23,16 +23,18 @@ using finding::Id;
 using finding::quote;
 using finding::Severity;
 
+// 125 is what env(1), nohup(1) and docker-run(1) exit with when they themselves fail; 78 is EX_CONFIG of sysexits(3).
 constexpr int kWrongCommandLine = 125;
 constexpr int kRefused = 78;
 
 using Words = std::span<const std::string_view>;
-// In the order of their enumerations.
+// In the order of their enumerations: word_as() takes the index for the value.
 constexpr std::array<std::string_view, 4> kModes{"off", "explain", "validate", "rewrite"};
 constexpr std::array<std::string_view, 3> kChecks{"no", "text", "json"};
 constexpr std::array<std::string_view, 4> kLogFormats{"text", "systemd", "json", "auto"};
 constexpr std::array<std::string_view, 4> kLogLevels{"debug", "info", "warning", "error"};
 constexpr std::array<std::string_view, 2> kFloors{"portable", "kernel"};
+// What may be suggested for a switch; what is valid for it is Boost's business.
 constexpr std::array<std::string_view, 6> kBooleans{"on", "off", "true", "false", "yes", "no"};
 
 /// One option, with all that is said about it when it is wrong.
@@ -78,6 +80,7 @@ constexpr std::array<LaterOption, 13> kLaterOptions{{
     {"keep-net-bind", false},
 }};
 
+/// Only ASCII letters have case here: neither names nor values have others.
 bool equal_in_any_case(std::string_view a, std::string_view b) {
   const auto lower = [](char c) { return 'A' <= c && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c; };
   return std::ranges::equal(a, b, {}, lower, lower);
@@ -126,12 +129,16 @@ bool add_pair(PortMap& map, std::string_view item) {
   throw po::validation_error(po::validation_error::invalid_option_value);
 }
 
+/// The value whose word this is.
 template <typename Enumeration>
 Enumeration word_as(Words words, std::string_view text) {
   const auto index = index_of(words, text);
   if (!index) refuse_value();
   return static_cast<Enumeration>(*index);
 }
+
+// Boost.Program_options calls validate() to make a value of a text, by a pointer to the value's type; its last
+// parameter is an int for overloads that are to be preferred over Boost's own. The text is always one word.
 
 void validate(boost::any& value, const std::vector<std::string>& text, LogFormat* /*type*/, int /*overload*/) {
   value = word_as<LogFormat>(kLogFormats, text.front());
@@ -146,6 +153,7 @@ void validate(boost::any& value, const std::vector<std::string>& text, PortMap* 
   std::string_view rest = text.front();
   while (!rest.empty()) {
     const auto comma = rest.find(',');
+    // The empty item behind a last comma would not be seen by this loop.
     const bool ends_in_comma = comma == rest.size() - 1;
     if (ends_in_comma || !add_pair(map, rest.substr(0, comma))) refuse_value();
     rest.remove_prefix(comma == std::string_view::npos ? rest.size() : comma + 1);
@@ -209,6 +217,8 @@ class Values {
   /// False when `text` is no valid value and none is held for the option. An empty one is valid for the map alone.
   bool hold(std::string_view name, std::string_view text) {
     if (text.empty() && name != "map") return false;  // Boost takes it for true
+    // One by one, so that a mistake in one option does not hide what the others say. Boost's own parser of command
+    // lines is not asked: it refuses "--map=" and takes an option's value from wherever it finds one.
     try {
       po::parsed_options parsed(&description_);
       parsed.options.emplace_back(std::string(name), std::vector{std::string(text)});
@@ -230,6 +240,7 @@ class Values {
 
  private:
   /// The format of the app's own console logger, as far as its variable says: "simple" and everything else is text.
+  /// .NET's configuration takes the name in any case (EnvironmentVariablesConfigurationProvider.cs).
   static log::Format app_log_format(std::span<const std::string> environment) {
     constexpr std::string_view kName = "Logging__Console__FormatterName";
     for (const std::string_view entry : environment) {
@@ -308,6 +319,7 @@ class CommandLine {
 
   void read_setting(const Setting& setting, std::optional<std::string_view> text) {
     const std::string option = fmt::format("--{}", setting.name);
+    // The value is taken even if the option turns out wrong, or it would be mistaken for COMMAND.
     const bool surplus = text && setting.valid.empty();
     if (!text) text = setting.alone.empty() ? next_word() : setting.alone;
     if (!result_.given.emplace(setting.name).second) {
@@ -321,6 +333,7 @@ class CommandLine {
     }
   }
 
+  /// Nothing is said about its value, which only the later version knows.
   void refuse_later(const LaterOption& later, bool has_value) {
     if (later.needs_value && !has_value) (void)next_word();
     refuse(fmt::format("--{}: not in this version", later.name),
@@ -331,6 +344,7 @@ class CommandLine {
   void refuse_unknown(std::string_view word) {
     const std::size_t begin = std::min(word.find_first_not_of("-="), word.size());
     const std::string_view shown = word.substr(0, word.find('=', begin));
+    // Compared without dashes, so that "-mode" is near to "--mode".
     std::array<std::string_view, kSettings.size()> names;
     std::ranges::transform(kSettings, names.begin(), &Setting::name);
     const std::string hint = suggestion(shown.substr(begin), names, "--");
@@ -339,6 +353,7 @@ class CommandLine {
         "options of COMMAND itself go behind COMMAND");
   }
 
+  /// Takes the next word, whatever it begins with.
   std::optional<std::string_view> next_word() {
     if (next_ == argv_.size()) return std::nullopt;
     return argv_[next_++];

@@ -402,7 +402,7 @@ class Rewriter {
   Rewriter(const Rules& rules, const Chooser& chooser, const std::map<std::uint16_t, Move>& moves)
       : rules_(rules), chooser_(chooser), moves_(moves) {}
 
-  Decision decide(LowSetting low) const {
+  [[nodiscard]] Decision decide(LowSetting low) const {
     Decision decision{.low = std::move(low), .moves = {}, .new_value = {}};
     for (const std::uint16_t port : decision.low.ports) decision.moves.push_back(outcome_of(decision.low, port));
     decision.new_value = rewrite(decision);

@@ -15,6 +15,7 @@ using address::Verdict;
 using system::BindAttempt;
 using system::CapabilitySet;
 
+// In the kernel since 4.11 (sysctl of the network namespace); gVisor has no such file.
 constexpr const char* kPortStartFile = "/proc/sys/net/ipv4/ip_unprivileged_port_start";
 constexpr std::uint16_t kDefaultPortStart = 1024;  // PROT_SOCK, include/net/sock.h
 
@@ -22,6 +23,7 @@ constexpr std::uint16_t kDefaultPortStart = 1024;  // PROT_SOCK, include/net/soc
 std::optional<std::uint16_t> read_port_start(const system::System& system) {
   const auto content = system.read_file(kPortStartFile);
   if (!content) return std::nullopt;
+  // The kernel writes a number and a newline. Anything else is no sysctl of its, and better not believed.
   std::uint16_t port = 0;
   const char* const end = content->data() + content->size();
   const auto [rest, code] = std::from_chars(content->data(), end, port);
@@ -33,8 +35,10 @@ std::optional<std::uint16_t> read_port_start(const system::System& system) {
 std::optional<system::FileCapabilities> effective_file_capabilities(const system::System& system,
                                                                     const std::string& path) {
   if (path.empty()) return std::nullopt;
+  // An attribute that cannot be read counts for nothing: the prediction errs on the side of "denied".
   auto file = system.file_capabilities(path);
   if (!file || !*file) return std::nullopt;
+  // Only now: nearly no program has capabilities, and then the mount is of no interest (mnt_may_suid).
   const auto mount = system.mount_flags(path);
   if (mount && mount->nosuid) return std::nullopt;
   return *file;
@@ -84,8 +88,10 @@ Verdict localhost_verdict(Verdict ipv4, Verdict ipv6) {
   return Verdict::unknown;
 }
 
+/// By address and port, so that nothing is asked twice.
 using Answers = std::map<std::pair<std::string, std::uint16_t>, Verdict>;
 
+/// The verdict of a target from those of the addresses that it stands for.
 Verdict combine(const Target& target, const Answers& answers) {
   std::vector<Verdict> verdicts;
   for (const BindAttempt& attempt : attempts_of(target)) {
@@ -99,6 +105,7 @@ Verdict combine(const Target& target, const Answers& answers) {
 
 /// What a target binds, without its scheme.
 std::pair<std::string, std::uint16_t> key(const Target& target) {
+  // Names that are no IP addresses, so that "any" and an explicit "::" stay apart: only one of them falls back.
   if (target.bind == Bind::any) return {"*", target.port};
   if (target.bind == Bind::localhost) return {"localhost", target.port};
   return {target.address, target.port};
@@ -108,6 +115,7 @@ std::pair<std::string, std::uint16_t> key(const Target& target) {
 /// file, or for root from the bounding set): then a denial in the trial says nothing about the app.
 bool is_out_of_reach(const system::System& system, const Identity& identity) {
   if (!identity.net_bind_service) return false;
+  // What is not permitted cannot be taken on by capset(2).
   const auto process = system.capabilities();
   return !process || (process->permitted & system::kNetBindService) == 0;
 }
@@ -142,10 +150,14 @@ CapabilitySet effective_after_exec(const system::ProcessCapabilities& process, u
     ambient = 0;  // a file with capabilities clears it
   }
   if (effective_uid == 0 && !process.no_root) {
+    // Root's file counts as if it had every capability, inheritable and permitted, whatever its attribute says.
     permitted = process.inheritable | process.bounding;
     effective = true;
   }
+  // No gain: what the process has now is the most it can have. Ambient is not touched by this.
   if (process.no_new_privileges) permitted &= process.permitted;
+  // Without the effective bit a program starts with its ambient capabilities alone and would have to raise others
+  // itself, which .NET never does.
   permitted |= ambient;
   return effective ? permitted : ambient;
 }
@@ -169,6 +181,7 @@ Identity predict(const system::System& system, const std::string& path) {
 
 std::uint16_t floor(const options::Floor& wanted, const Identity& identity) {
   if (wanted.kind == options::FloorKind::number) return wanted.number;
+  // Whether the host honours the capability is for the trial to say.
   if (identity.net_bind_service) return 0;
   if (wanted.kind == options::FloorKind::kernel) return identity.port_start;
   return std::max(kDefaultPortStart, identity.port_start);
@@ -182,6 +195,7 @@ Trial Trial::run(const system::System& system, const Identity& identity, const s
       answers.try_emplace({attempt.address, attempt.port}, Verdict::unknown);
     }
   }
+  // No target, no fork: off mode and apps on port 0 or a Unix socket cost nothing.
   Trial trial;
   if (answers.empty() || !ask(system, identity, answers)) return trial;
   for (const Target& target : targets) {

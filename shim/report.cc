@@ -234,12 +234,12 @@ class Json {
 
 /// What a prediction says, on one line: "http ANY:80 (ASPNETCORE_URLS), then System.FormatException".
 std::string line_of(const Prediction& prediction) {
-  std::vector<std::string> parts;
+  std::string line;
   for (const Endpoint& endpoint : prediction.strict.endpoints) {
-    parts.push_back(fmt::format("{} ({})", finding::quote(address::to_string(endpoint.target)),
-                                finding::quote(endpoint.source.origin().name)));
+    line += fmt::format("{}{} ({})", line.empty() ? "" : ", ", finding::quote(address::to_string(endpoint.target)),
+                        finding::quote(endpoint.source.origin().name));
   }
-  std::string line = parts.empty() ? "no endpoint" : fmt::format("{}", fmt::join(parts, ", "));
+  if (line.empty()) line = "no endpoint";
   if (const auto& failure = prediction.strict.failure) {
     line += fmt::format(", then {}: {}", failure->exception.type, finding::quote(failure->exception.message));
     if (!failure->certain) line += " (unless the app's code prevents it)";

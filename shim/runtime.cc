@@ -163,7 +163,7 @@ std::vector<Range> writable_segments(const std::string& header) {
   std::memcpy(&elf, header.data(), sizeof elf);
   if (elf.e_ident[EI_CLASS] != ELFCLASS64 || elf.e_ident[EI_DATA] != ELFDATA2LSB) return out;
   for (std::size_t i = 0; i < elf.e_phnum; ++i) {
-    const std::uint64_t at = elf.e_phoff + i * sizeof(Elf64_Phdr);
+    const std::uint64_t at = elf.e_phoff + (i * sizeof(Elf64_Phdr));
     if (elf.e_phoff > header.size() || at + sizeof(Elf64_Phdr) > header.size()) break;
     Elf64_Phdr segment;
     std::memcpy(&segment, header.data() + at, sizeof segment);

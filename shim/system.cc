@@ -32,10 +32,12 @@
 namespace portshim::system {
 namespace {
 
+// What C libraries hand out, with what they want it given back by.
 using CapState = std::unique_ptr<std::remove_pointer_t<cap_t>, decltype([](cap_t state) { cap_free(state); })>;
 using OpenDirectory = std::unique_ptr<DIR, decltype([](DIR* stream) { closedir(stream); })>;
 using AllocatedText = std::unique_ptr<char, decltype([](char* text) { std::free(text); })>;
 
+/// The one place where errno becomes an Error. `doing` is the system call, and what it was made on.
 std::unexpected<Error> failure(const char* doing, int code) {
   return std::unexpected(Error{code, doing});
 }
@@ -50,12 +52,15 @@ template <typename Function>
 Result<int> call_with_path(const char* doing, const std::string& path, Function call) {
   if (path.contains('\0')) return failure(doing, path, ENOENT);
   int result = -1;
+  // Local file systems are not interrupted; FUSE and network file systems are.
   do {
     result = call(path.c_str());
   } while (result < 0 && errno == EINTR);
   if (result < 0) return failure(doing, path, errno);
   return result;
 }
+
+// --- Files. ---
 
 /// Owns an open file descriptor.
 class Descriptor {
@@ -89,6 +94,7 @@ class Descriptor {
   int number_ = -1;
 };
 
+/// open(2). The descriptor is closed on exec (`flags` must say so) and is none of the standard three.
 Result<Descriptor> open_path(const std::string& path, int flags) {
   const auto number = call_with_path("open", path, [flags](const char* name) { return ::open(name, flags); });
   if (!number) return std::unexpected(number.error());
@@ -97,6 +103,7 @@ Result<Descriptor> open_path(const std::string& path, int flags) {
   return descriptor;
 }
 
+/// A regular file, open for reading.
 struct OpenFile {
   Descriptor descriptor;
   std::uint64_t size = 0;  ///< 0 for the files of /proc
@@ -110,6 +117,7 @@ Result<OpenFile> open_regular(const std::string& path) {
   OpenFile file{.descriptor = *std::move(descriptor)};
   struct stat status{};
   if (fstat(file.descriptor.number(), &status) != 0) return failure("open", path, errno);
+  // Decided on the open file: between a stat of the path and the open it could have become something else.
   if (S_ISDIR(status.st_mode)) return failure("open", path, EISDIR);
   if (!S_ISREG(status.st_mode)) return failure("open", path, EINVAL);
   file.size = static_cast<std::uint64_t>(status.st_size);
@@ -118,7 +126,8 @@ Result<OpenFile> open_regular(const std::string& path) {
 
 /// Reads up to `limit` bytes from `offset`. The file's size is only a hint: /proc says 0, and a file may grow.
 Result<std::string> read_up_to(const OpenFile& file, const std::string& path, std::uint64_t offset, std::size_t limit) {
-  constexpr std::uint64_t kLeast = 4096;
+  constexpr std::uint64_t kLeast = 4096;  // most files of /proc fit
+  // One byte more than the rest, so that the end of a file that keeps its size shows without growing the buffer.
   const std::uint64_t rest = file.size > offset ? file.size - offset : 0;
   std::string content(static_cast<std::size_t>(std::min<std::uint64_t>(limit, std::max(kLeast, rest + 1))), '\0');
   std::size_t length = 0;
@@ -135,6 +144,7 @@ Result<std::string> read_up_to(const OpenFile& file, const std::string& path, st
   return content;
 }
 
+/// What portshim tells apart; sockets, devices and FIFOs are all "other".
 FileType type_of(mode_t mode) {
   if (S_ISREG(mode)) return FileType::regular;
   if (S_ISDIR(mode)) return FileType::directory;
@@ -171,6 +181,7 @@ CapabilitySet ask_each(CapabilitySet candidates, int (*is_set)(cap_value_t)) {
     const CapabilitySet bit = CapabilitySet{1} << number;
     if ((candidates & bit) == 0) continue;
     const int answer = is_set(static_cast<cap_value_t>(number));
+    // EINVAL: this number and all above it are unknown to the kernel.
     if (answer < 0) break;
     if (answer == 1) set |= bit;
   }
@@ -179,6 +190,7 @@ CapabilitySet ask_each(CapabilitySet candidates, int (*is_set)(cap_value_t)) {
 
 // --- The trial: what runs in the forked child. ---
 
+/// A socket address of either family, as bind(2) takes it.
 struct SocketAddress {
   sockaddr_storage storage{};
   socklen_t length = 0;
@@ -199,6 +211,7 @@ std::optional<SocketAddress> to_socket_address(const BindAttempt& attempt) {
   ipv6.sin6_port = htons(attempt.port);
   const std::size_t percent = attempt.address.find('%');
   if (inet_pton(AF_INET6, attempt.address.substr(0, percent).c_str(), &ipv6.sin6_addr) != 1) return std::nullopt;
+  // IPAddress.Parse drops a scope that is a name, so a scope is a number; one that is none stays 0.
   if (percent != std::string::npos) {
     const char* const end = attempt.address.data() + attempt.address.size();
     std::from_chars(attempt.address.data() + percent + 1, end, ipv6.sin6_scope_id);
@@ -243,6 +256,7 @@ int restrict_capabilities(bool net_bind_service) {
 
 /// The whole buffer to a pipe; false when that fails.
 bool write_all(int descriptor, const void* data, std::size_t size) {
+  // SIGPIPE is no danger: the parent holds the reading end until this process has ended.
   const auto* bytes = static_cast<const char*>(data);
   for (std::size_t done = 0; done < size;) {
     const ssize_t count = ::write(descriptor, bytes + done, size - done);
@@ -264,6 +278,7 @@ bool write_all(int descriptor, const void* data, std::size_t size) {
 
 // --- The trial: the parent's side. ---
 
+/// True when a signal waits for this process: only a blocked one does so for long.
 bool is_pending(int signal) {
   sigset_t pending;
   sigemptyset(&pending);
@@ -325,6 +340,7 @@ void write_while_possible(int descriptor, std::string_view text) {
   }
 }
 
+/// The null-terminated array that execve(2) wants. It points into `texts`, which must outlive it.
 std::vector<char*> to_pointers(const std::vector<std::string>& texts) {
   std::vector<char*> pointers;
   pointers.reserve(texts.size() + 1);
@@ -341,10 +357,13 @@ std::string Error::message() const {
   return doing + ": " + (description != nullptr ? description : "error " + std::to_string(code));
 }
 
+// The public functions: their contracts are in the header.
+
 Result<std::string> Linux::read_file(const std::string& path) const {
   const auto file = open_regular(path);
   if (!file) return std::unexpected(file.error());
   if (file->size > kMaxFileSize) return failure("read", path, EFBIG);
+  // The size above was a hint. A file of /proc, or one that grows, is caught here.
   auto content = read_up_to(*file, path, 0, kMaxFileSize + 1);
   if (content && content->size() > kMaxFileSize) return failure("read", path, EFBIG);
   return content;
@@ -387,6 +406,7 @@ Result<std::vector<std::string>> Linux::list(const std::string& directory) const
   if (!stream) return failure("open", directory, errno);
   static_cast<void>(opened->release());  // closedir closes it
   std::vector<std::string> names;
+  // readdir(3) tells its end from an error by errno alone.
   errno = 0;
   while (const dirent* entry = readdir(stream.get())) {
     const std::string_view name = &entry->d_name[0];
@@ -436,6 +456,7 @@ Result<MountFlags> Linux::mount_flags(const std::string& path) const {
 Result<std::optional<FileCapabilities>> Linux::file_capabilities(const std::string& path) const {
   CapState state;
   const auto answer = call_with_path("getxattr", path, [&state](const char* name) {
+    // Of an attribute of version 3 (a user namespace's own) the kernel shows only what counts in this namespace.
     state.reset(cap_get_file(name));
     return state ? 0 : -1;
   });
@@ -460,6 +481,7 @@ Result<ProcessCapabilities> Linux::capabilities() const {
   ProcessCapabilities result{.effective = to_set(state, CAP_EFFECTIVE),
                              .permitted = to_set(state, CAP_PERMITTED),
                              .inheritable = to_set(state, CAP_INHERITABLE)};
+  // One prctl for each: there is no call for the whole set, and /proc may be missing or hidden.
   result.bounding = ask_each(~CapabilitySet{0}, cap_get_bound);
   // What is ambient is permitted and inheritable too (capabilities(7)), which mostly saves all the calls.
   result.ambient = ask_each(result.permitted & result.inheritable, cap_get_ambient);
@@ -470,6 +492,8 @@ Result<ProcessCapabilities> Linux::capabilities() const {
 }
 
 std::uint16_t Linux::elf_machine() const {
+  // What this program was built for, not what uname(2) says: under emulation the two differ, and programs of this
+  // kind are what can be started beside it.
 #if defined(__x86_64__)
   return EM_X86_64;
 #elif defined(__aarch64__)
@@ -480,6 +504,8 @@ std::uint16_t Linux::elf_machine() const {
 }
 
 Result<std::vector<int>> Linux::try_binds(std::span<const BindAttempt> attempts, bool net_bind_service) const {
+  // One more than attempts: the child answers first whether it could take on the capabilities. Allocated before the
+  // fork, so that the child has room to answer in even when memory is short.
   std::vector<int> answers(attempts.size() + 1);
   std::array<int, 2> ends{};
   if (pipe2(ends.data(), O_CLOEXEC) != 0) return failure("pipe", errno);
@@ -487,6 +513,7 @@ Result<std::vector<int>> Linux::try_binds(std::span<const BindAttempt> attempts,
   Descriptor writer(ends[1]);
   if (reader.number() < 0 || writer.number() < 0) return failure("pipe", EMFILE);
 
+  // fork, not vfork: the child changes its capabilities, and in a shared memory a failure of it would be the app's.
   const bool was_pending = is_pending(SIGCHLD);
   const pid_t child = fork();
   if (child < 0) return failure("fork", errno);
@@ -503,10 +530,12 @@ Result<std::vector<int>> Linux::try_binds(std::span<const BindAttempt> attempts,
   return answers;
 }
 
+/// execve(2). E2BIG, ENOEXEC and the like are explained by launch, not here.
 Error Linux::execute(const std::string& path, const std::vector<std::string>& argv,
                      const std::vector<std::string>& environment) {
   const std::vector<char*> arguments = to_pointers(argv);
   const std::vector<char*> variables = to_pointers(environment);
+  // The point of no return. All that portshim opened closes itself here; mask and dispositions are as they came.
   execve(path.c_str(), arguments.data(), variables.data());
   return {errno, "execve " + path};
 }
@@ -529,6 +558,7 @@ void Linux::write(int descriptor, std::string_view text) {
   pthread_sigmask(SIG_SETMASK, &old, nullptr);
 }
 
+/// isatty(3): an ioctl that only terminals answer.
 bool Linux::is_terminal(int descriptor) const {
   return isatty(descriptor) == 1;
 }

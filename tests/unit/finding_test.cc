@@ -115,6 +115,7 @@ TEST(Quote, SurrogatesAreReplaced) {
 
 TEST(Quote, WhatIsBeyondUnicodeIsReplaced) {
   EXPECT_EQ(quote("\xF4\x90\x80\x80"), "\uFFFD\uFFFD\uFFFD\uFFFD");
+  EXPECT_EQ(quote("\xF5\x80\x80\x80"), "\uFFFD\uFFFD\uFFFD\uFFFD");
 }
 
 TEST(Quote, TheBordersOfUnicodeStay) {
@@ -168,6 +169,7 @@ TEST(Quote, UserInfoIsMasked) {
 
 TEST(Quote, UserInfoIsMaskedInEveryItemOfAList) {
   EXPECT_EQ(quote("http://a:b@h;http://+:80;https://c:d@i"), "http://***@h;http://+:80;https://***@i");
+  EXPECT_EQ(quote("http://somebody:secret@h;http://x@i"), "http://***@h;http://***@i");
 }
 
 TEST(Quote, UserInfoEndsAtTheLastAt) {
