@@ -43,9 +43,10 @@ struct Start {
 /// The command line, read through nested portshims down to the real COMMAND.
 struct Request {
   options::Invocation invocation;
-  options::Options options;
   std::size_t command = 0;  ///< index in Start::argv
   launch::Lookup lookup;
+
+  [[nodiscard]] const options::Options& options() const { return invocation.options; }
 };
 
 void say(system::System& system, const Start& start, const options::Options& options,
@@ -64,9 +65,11 @@ std::string_view base_name(std::string_view path) {
 Request read_request(const system::System& system, const Start& start) {
   Request request;
   request.invocation = options::parse(start.argv, start.environment);
-  request.options = request.invocation.options;
   request.command = request.invocation.command;
-  while (!request.invocation.refusal && request.command < start.argv.size()) {
+  const auto ends_here = [](const options::Invocation& one) {
+    return one.refusal || one.options.help || one.options.version;
+  };
+  while (!ends_here(request.invocation) && request.command < start.argv.size()) {
     const std::string& command = start.argv[request.command];
     request.lookup = launch::find(system, command, start.environment, request.invocation.by_other_name);
     const bool nested =
@@ -74,9 +77,7 @@ Request read_request(const system::System& system, const Start& start) {
     if (!nested) break;
     // portshim as COMMAND of portshim: its command line is read here, and it runs once.
     const std::span rest = std::span(start.argv).subspan(request.command);
-    const options::Invocation outer = std::move(request.invocation);
-    request.invocation = options::parse(rest, start.environment);
-    request.options = options::merge(outer, request.invocation);
+    request.invocation = options::merge(request.invocation, options::parse(rest, start.environment));
     request.command += request.invocation.command;
   }
   return request;
@@ -177,7 +178,7 @@ diagnosis::Situation situation_of(const Prediction& prediction, const options::O
 }
 
 Prediction predict(const system::System& system, const Start& start, const Request& request) {
-  const options::Options& options = request.options;
+  const options::Options& options = request.options();
   Prediction prediction;
   const std::span command = std::span(start.argv).subspan(request.command);
   prediction.app = runtime::classify(system, command, request.lookup.path);
@@ -242,32 +243,32 @@ int become(system::System& system, const Start& start, const Request& request, c
                               .why = "execve answered E2BIG",
                               .did = "started it with the settings as they were",
                               .next = "set the new ports in the image or chart"};
-      say(system, start, request.options, std::array{too_large});
+      say(system, start, request.options(), std::array{too_large});
       error = system.execute(request.lookup.path, original.argv, original.environment);
     }
   }
   const launch::Failure failure = launch::explain_exec(system, request.lookup.path, error);
-  say(system, start, request.options, std::array{failure.finding});
+  say(system, start, request.options(), std::array{failure.finding});
   return failure.code;
 }
 
 /// A failure of portshim's own must not keep the app from starting.
 int give_way(system::System& system, const Start& start, const Request& request, std::string_view cause) {
-  const bool validates = request.options.mode == options::Mode::validate;
+  const bool validates = request.options().mode == options::Mode::validate;
   const Finding own{.id = Id::own_failure,
                     .severity = Severity::error,
                     .what = "portshim failed and could not predict what the app will bind",
                     .why = finding::quote(cause),
                     .did = validates ? "the app was not started (exit code 78)" : "started COMMAND as it was",
                     .next = "please report this"};
-  say(system, start, request.options, std::array{own});
-  if (validates || request.options.check != options::Check::no) return kRefused;
+  say(system, start, request.options(), std::array{own});
+  if (validates || request.options().check != options::Check::no) return kRefused;
   return become(system, start, request, unchanged(start, request));
 }
 
 /// Every mode but off.
 int run_app(system::System& system, const Start& start, const Request& request) {
-  const options::Options& options = request.options;
+  const options::Options& options = request.options();
   std::optional<Prediction> prediction;
   try {
     prediction = predict(system, start, request);
@@ -297,7 +298,7 @@ int run(system::System& system, const Start& start) {
   if (ids.uid != ids.effective_uid || ids.gid != ids.effective_gid) return refuse_set_user_id(system, start);
 
   const Request request = read_request(system, start);
-  const options::Options& options = request.options;
+  const options::Options& options = request.options();
   if (const auto& refusal = request.invocation.refusal) {
     say(system, start, options, std::array{*refusal});
     return request.invocation.refusal_code;

@@ -161,6 +161,24 @@ void validate(boost::any& value, const std::vector<std::string>& text, PortMap* 
   value = map;
 }
 
+Options merge_options(const Invocation& outer, const Invocation& inner) {
+  const auto winner = [&](std::string_view name) -> const Options& {
+    return inner.given.contains(name) ? inner.options : outer.options;
+  };
+  // A level that nobody gave depends on the mode.
+  const bool level_given = inner.given.contains("log-level") || outer.given.contains("log-level");
+  return {.mode = winner("mode").mode,
+          .floor = winner("floor").floor,
+          .map = winner("map").map,
+          .keep = winner("keep").keep,
+          .expand = winner("expand").expand,
+          .log_format = winner("log-format").log_format,
+          .log_level = winner(level_given ? "log-level" : "mode").log_level,
+          .check = winner("check").check,
+          .help = winner("help").help,
+          .version = winner("version").version};
+}
+
 }  // namespace
 
 // Found by argument-dependent lookup, which does not look into the unnamed namespace for these types.
@@ -480,22 +498,13 @@ Invocation parse(std::span<const std::string> argv, std::span<const std::string>
   return result;
 }
 
-Options merge(const Invocation& outer, const Invocation& inner) {
-  const auto winner = [&](std::string_view name) -> const Options& {
-    return inner.given.contains(name) ? inner.options : outer.options;
-  };
-  // A level that nobody gave depends on the mode.
-  const bool level_given = inner.given.contains("log-level") || outer.given.contains("log-level");
-  return {.mode = winner("mode").mode,
-          .floor = winner("floor").floor,
-          .map = winner("map").map,
-          .keep = winner("keep").keep,
-          .expand = winner("expand").expand,
-          .log_format = winner("log-format").log_format,
-          .log_level = winner(level_given ? "log-level" : "mode").log_level,
-          .check = winner("check").check,
-          .help = winner("help").help,
-          .version = winner("version").version};
+Invocation merge(const Invocation& outer, Invocation inner) {
+  inner.options = merge_options(outer, inner);
+  inner.given.insert(outer.given.begin(), outer.given.end());
+  std::erase_if(inner.invalid, [&](const Finding& finding) {
+    return std::ranges::find(outer.invalid, finding) == outer.invalid.end();
+  });
+  return inner;
 }
 
 std::string help() {

@@ -60,9 +60,10 @@ struct Invocation {
 /// Nesting: `argv` may be the tail of a longer one, starting at another portshim.
 [[nodiscard]] Invocation parse(std::span<const std::string> argv, std::span<const std::string> environment);
 
-/// The options of nested calls ("portshim … portshim … COMMAND") in one environment: what is given on the inner command
-/// line wins over the outer one, which wins over variables. Of `invalid` only what both have counts.
-[[nodiscard]] Options merge(const Invocation& outer, const Invocation& inner);
+/// Nested calls ("portshim … portshim … COMMAND") in one environment as one: the inner one, whose command line wins
+/// over the outer one's, which wins over variables. Of `invalid` only what both have counts, since an option on either
+/// command line takes the place of its variable.
+[[nodiscard]] Invocation merge(const Invocation& outer, Invocation inner);
 
 /// What --help prints.
 [[nodiscard]] std::string help();

@@ -663,20 +663,20 @@ TEST(OtherName, NamesThatBeginWithPortshimAreItsOwn) {
 TEST(Nesting, TheInnerCommandLineWinsOverTheOuterOne) {
   const Invocation outer = with_options({"--mode=off", "--map=80:1", "--keep", "--floor=5"});
   const Invocation inner = with_options({"--mode=rewrite", "--map=80:2", "--keep=no", "--floor=kernel"});
-  EXPECT_EQ(merge(outer, inner), inner.options);
+  EXPECT_EQ(merge(outer, inner).options, inner.options);
 }
 
 TEST(Nesting, TheOuterCommandLineWinsOverVariables) {
   const Strings environment{"PORTSHIM=off", "PORTSHIM_KEEP=off", "PORTSHIM_LOG_LEVEL=debug"};
   const Invocation outer = with_options({"--mode=rewrite", "--check=json", "--expand"}, environment);
   const Invocation inner = with_options({"--keep"}, environment);
-  EXPECT_EQ(merge(outer, inner), (Options{.mode = Mode::rewrite,
-                                          .floor = {},
-                                          .map = {},
-                                          .keep = true,
-                                          .expand = true,
-                                          .log_level = Severity::debug,
-                                          .check = Check::json}));
+  EXPECT_EQ(merge(outer, inner).options, (Options{.mode = Mode::rewrite,
+                                                  .floor = {},
+                                                  .map = {},
+                                                  .keep = true,
+                                                  .expand = true,
+                                                  .log_level = Severity::debug,
+                                                  .check = Check::json}));
 }
 
 TEST(Nesting, EveryOptionOfEitherCommandLineCounts) {
@@ -684,18 +684,18 @@ TEST(Nesting, EveryOptionOfEitherCommandLineCounts) {
   const Invocation full =
       with_options({"--mode=validate", "--floor=5", "--map=80:2", "--keep", "--expand", "--log-format=json",
                     "--log-level=error", "--check=json", "--help", "--version"});
-  EXPECT_EQ(merge(plain, full), full.options);
-  EXPECT_EQ(merge(full, plain), full.options);
+  EXPECT_EQ(merge(plain, full).options, full.options);
+  EXPECT_EQ(merge(full, plain).options, full.options);
 }
 
 TEST(Nesting, ALevelThatNobodyGaveFollowsTheModeThatCounts) {
   const Invocation plain = with_options({});
   const Invocation explain = with_options({"--mode=explain"});
   const Invocation rewrite = with_options({"--mode=rewrite"});
-  EXPECT_EQ(merge(plain, explain).log_level, Severity::info);
-  EXPECT_EQ(merge(explain, plain).log_level, Severity::info);
-  EXPECT_EQ(merge(explain, rewrite).log_level, Severity::warning);
-  EXPECT_EQ(merge(with_options({"--log-level=error"}), explain).log_level, Severity::error);
+  EXPECT_EQ(merge(plain, explain).options.log_level, Severity::info);
+  EXPECT_EQ(merge(explain, plain).options.log_level, Severity::info);
+  EXPECT_EQ(merge(explain, rewrite).options.log_level, Severity::warning);
+  EXPECT_EQ(merge(with_options({"--log-level=error"}), explain).options.log_level, Severity::error);
 }
 
 TEST(Nesting, TheTailOfALongerArgvIsParsedAlike) {
@@ -764,6 +764,22 @@ TEST(ModeNames, AreThoseOfTheCommandLine) {
   for (const Mode mode : {Mode::off, Mode::explain, Mode::validate, Mode::rewrite})
     EXPECT_EQ(with_options({"--mode", std::string(to_string(mode))}).options.mode, mode);
   EXPECT_EQ(to_string(Mode::validate), "validate");
+}
+
+TEST(Options, AnOptionOnEitherOfTheNestedCommandLinesSilencesItsVariable) {
+  const std::vector<std::string> environment = {"PORTSHIM=nonsense", "PORTSHIM_FLOOR=nonsense"};
+  const Invocation outer = parse(std::vector<std::string>{"portshim", "--mode=rewrite", "portshim"}, environment);
+  const Invocation inner = parse(std::vector<std::string>{"portshim", "--floor=kernel", "app"}, environment);
+  EXPECT_EQ(outer.invalid.size(), 1U);
+  EXPECT_EQ(inner.invalid.size(), 1U);
+  EXPECT_TRUE(merge(outer, inner).invalid.empty());
+  EXPECT_EQ(merge(outer, outer).invalid.size(), 1U);
+}
+
+TEST(Options, WhatTheOutermostCommandLineGivesIsKeptThroughThreeOfThem) {
+  const Invocation outer = parse(std::vector<std::string>{"portshim", "--keep", "portshim"}, {});
+  const Invocation plain = parse(std::vector<std::string>{"portshim", "app"}, {});
+  EXPECT_TRUE(merge(merge(outer, plain), plain).options.keep);
 }
 
 }  // namespace
