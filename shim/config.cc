@@ -149,8 +149,11 @@ void Provider::set(Setting setting) {
 }
 
 SettingPtr Provider::find(std::string_view key) const {
-  if (settings_.empty()) return nullptr;  // most are: folding the key would be most of the work
-  const auto it = settings_.find(fold(key));
+  return find_folded(fold(key));
+}
+
+SettingPtr Provider::find_folded(const std::string& key) const {
+  const auto it = settings_.find(key);
   return it == settings_.end() ? nullptr : it->second;
 }
 
@@ -219,11 +222,15 @@ std::expected<Provider, address::Exception> from_arguments(std::span<const std::
 }
 
 SettingPtr Configuration::find(std::string_view key) const {
+  return find_folded(fold(key));
+}
+
+SettingPtr Configuration::find_folded(const std::string& key) const {
   for (const Layer& layer : std::views::reverse(layers_)) {
     if (layer.chained) {
-      SettingPtr setting = layer.chained->find(key);
+      SettingPtr setting = layer.chained->find_folded(key);
       if (setting && !setting->empty()) return setting;
-    } else if (SettingPtr setting = layer.provider->find(key)) {
+    } else if (SettingPtr setting = layer.provider->find_folded(key)) {
       return setting;
     }
   }

@@ -53,6 +53,8 @@ class Provider {
   void set(Setting setting);
   /// Null when it has no such key.
   [[nodiscard]] SettingPtr find(std::string_view key) const;
+  /// The same for a key that is folded already.
+  [[nodiscard]] SettingPtr find_folded(const std::string& key) const;
   /// Settings by folded key.
   [[nodiscard]] const std::map<std::string, SettingPtr>& settings() const { return settings_; }
 
@@ -100,6 +102,7 @@ class Configuration {
     const Provider* provider;
     std::shared_ptr<const Configuration> chained;
   };
+  [[nodiscard]] SettingPtr find_folded(const std::string& key) const;
   void collect(std::string_view folded_prefix, std::map<std::string, std::string>& names) const;
   std::vector<Layer> layers_;
 };

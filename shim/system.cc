@@ -7,6 +7,7 @@
 #include <linux/securebits.h>
 #include <netinet/in.h>
 #include <poll.h>
+#include <sched.h>
 #include <sys/auxv.h>
 #include <sys/capability.h>
 #include <sys/prctl.h>
@@ -254,26 +255,20 @@ int restrict_capabilities(bool net_bind_service) {
   return cap_set_proc(wanted.get()) == 0 ? 0 : errno;
 }
 
-/// The whole buffer to a pipe; false when that fails.
-bool write_all(int descriptor, const void* data, std::size_t size) {
-  // SIGPIPE is no danger: the parent holds the reading end until this process has ended.
-  const auto* bytes = static_cast<const char*>(data);
-  for (std::size_t done = 0; done < size;) {
-    const ssize_t count = ::write(descriptor, bytes + done, size - done);
-    if (count < 0 && errno == EINTR) continue;
-    if (count <= 0) return false;
-    done += static_cast<std::size_t>(count);
-  }
-  return true;
-}
+/// What parent and child share.
+struct TrialWork {
+  std::span<const BindAttempt> attempts;
+  bool net_bind_service;
+  std::vector<int> answers;  ///< errno of the preparation, then one per attempt
+};
 
-/// The child's whole life: errno of the preparation, then one errno per attempt, into the pipe. `answers` has room for
-/// them. Nothing that the parent registered (atexit, buffers) may run here, hence _exit.
-[[noreturn]] void run_trial(std::span<const BindAttempt> attempts, bool net_bind_service, std::span<int> answers,
-                            int writer) {
-  answers[0] = restrict_capabilities(net_bind_service);
+/// The child's whole life. It returns, and clone(2) ends it without anything that the parent registered (atexit).
+int run_trial(void* work) {
+  auto& [attempts, net_bind_service, answers] = *static_cast<TrialWork*>(work);
+  const int prepared = restrict_capabilities(net_bind_service);
   std::ranges::transform(attempts, answers.begin() + 1, try_bind);
-  _exit(write_all(writer, answers.data(), answers.size_bytes()) ? 0 : 1);
+  answers[0] = prepared;  // last: as long as it is not set, the trial is not complete
+  return 0;
 }
 
 // --- The trial: the parent's side. ---
@@ -294,18 +289,6 @@ void consume(int signal) {
   const timespec at_once{};
   while (sigtimedwait(&set, nullptr, &at_once) < 0 && errno == EINTR) {
   }
-}
-
-/// Fills the buffer from a pipe; false when its end comes first.
-bool read_all(int descriptor, void* data, std::size_t size) {
-  auto* bytes = static_cast<char*>(data);
-  for (std::size_t done = 0; done < size;) {
-    const ssize_t count = ::read(descriptor, bytes + done, size - done);
-    if (count < 0 && errno == EINTR) continue;
-    if (count <= 0) return false;
-    done += static_cast<std::size_t>(count);
-  }
-  return true;
 }
 
 /// Waits for the end of the child. Where SIGCHLD is ignored the kernel has reaped it by itself: ECHILD.
@@ -504,30 +487,27 @@ std::uint16_t Linux::elf_machine() const {
 }
 
 Result<std::vector<int>> Linux::try_binds(std::span<const BindAttempt> attempts, bool net_bind_service) const {
-  // One more than attempts: the child answers first whether it could take on the capabilities. Allocated before the
-  // fork, so that the child has room to answer in even when memory is short.
-  std::vector<int> answers(attempts.size() + 1);
-  std::array<int, 2> ends{};
-  if (pipe2(ends.data(), O_CLOEXEC) != 0) return failure("pipe", errno);
-  const Descriptor reader(ends[0]);
-  Descriptor writer(ends[1]);
-  if (reader.number() < 0 || writer.number() < 0) return failure("pipe", EMFILE);
-
-  // fork, not vfork: the child changes its capabilities, and in a shared memory a failure of it would be the app's.
+  constexpr int kIncomplete = -1;
+  constexpr std::size_t kStackSize = std::size_t{64} << 10U;
+  // A process of its own with its own credentials and descriptors, in this one's memory, as posix_spawn(3) makes it:
+  // a copy of the memory would take longer than all the rest of a start. This process waits until the child has ended.
+  // Where memory is not shared (user-mode emulation), the answers stay incomplete.
+  TrialWork work{.attempts = attempts,
+                 .net_bind_service = net_bind_service,
+                 .answers = std::vector<int>(attempts.size() + 1, kIncomplete)};
+  const auto stack = std::make_unique_for_overwrite<std::byte[]>(kStackSize);
   const bool was_pending = is_pending(SIGCHLD);
-  const pid_t child = fork();
-  if (child < 0) return failure("fork", errno);
-  if (child == 0) run_trial(attempts, net_bind_service, answers, writer.number());
-  writer.close();  // or the end of the pipe would never come when the child dies early
-  const bool complete = read_all(reader.number(), answers.data(), answers.size() * sizeof(int));
+  const pid_t child = clone(run_trial, stack.get() + kStackSize, CLONE_VM | CLONE_VFORK | SIGCHLD, &work);
+  if (child < 0) return failure("clone", errno);
   reap(child);
   // Where SIGCHLD is blocked, this child's would wait for the app.
   if (!was_pending && is_pending(SIGCHLD)) consume(SIGCHLD);
 
-  if (!complete) return failure("trial bind: child ended early", ECHILD);
-  if (answers[0] != 0) return failure("trial bind: capset", answers[0]);
-  answers.erase(answers.begin());
-  return answers;
+  const int prepared = work.answers[0];
+  if (prepared == kIncomplete) return failure("trial bind: child ended early", ECHILD);
+  if (prepared != 0) return failure("trial bind: capset", prepared);
+  work.answers.erase(work.answers.begin());
+  return std::move(work.answers);
 }
 
 /// execve(2). E2BIG, ENOEXEC and the like are explained by launch, not here.

@@ -56,7 +56,7 @@ struct ProcessCapabilities {
   CapabilitySet inheritable = 0;
   CapabilitySet bounding = 0;
   CapabilitySet ambient = 0;
-  bool no_root = false;           ///< SECBIT_NOROOT
+  bool no_root = false;            ///< SECBIT_NOROOT
   bool no_new_privileges = false;  ///< PR_GET_NO_NEW_PRIVS
 };
 
@@ -112,7 +112,7 @@ class System {
   /// The machine as in ELF e_machine (EM_X86_64 = 62, EM_AARCH64 = 183).
   [[nodiscard]] virtual std::uint16_t elf_machine() const = 0;
 
-  /// Tries each bind in a forked child whose effective set has CAP_NET_BIND_SERVICE as said (SO_REUSEADDR, no
+  /// Tries each bind in a child process whose effective set has CAP_NET_BIND_SERVICE as said (SO_REUSEADDR, no
   /// listen; the child is reaped). One errno per attempt, 0 = the kernel allowed it. An error of the trial itself
   /// (fork, capset, pipe) is the Result's.
   [[nodiscard]] virtual Result<std::vector<int>> try_binds(std::span<const BindAttempt> attempts,

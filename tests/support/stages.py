@@ -1,0 +1,70 @@
+"""Stages beyond those of portshim_test.py: what has to be done in the process itself before it becomes the program.
+
+    stage = in_mount_namespace(partial(mount_tmpfs, folder, noexec=True)) | as_uid(1654)
+    stage = prepared(partial(os.close, 0)) | as_uid(1654)
+
+The preparations run first, as root if the test has root, and such a stage must be the leftmost of several.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import dataclasses
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+import portshim_test
+from portshim_test import Stage
+
+# sched.h, sys/mount.h
+_CLONE_NEWNS = 0x00020000
+_MS_NOEXEC, _MS_BIND, _MS_REC, _MS_PRIVATE = 8, 4096, 16384, 1 << 18
+
+_libc = ctypes.CDLL(None, use_errno=True)
+_libc.mount.argtypes = [ctypes.c_char_p, ctypes.c_char_p, ctypes.c_char_p, ctypes.c_ulong, ctypes.c_char_p]
+
+
+@dataclasses.dataclass(frozen=True)
+class PreparedStage(Stage):
+    """A stage with steps that come before everything else."""
+
+    steps: tuple[Callable[[], object], ...] = ()
+
+    def enter(self) -> None:
+        for step in self.steps:
+            step()
+        super().enter()
+
+
+def prepared(*steps: Callable[[], object]) -> Stage:
+    """Calls the steps in the process, in that order."""
+    return PreparedStage(steps=steps)
+
+
+def in_mount_namespace(*steps: Callable[[], object]) -> Stage:
+    """The same in a mount namespace of its own: what the steps mount is seen by that process alone."""
+    portshim_test.require_root("to create a mount namespace")
+    return PreparedStage(steps=(_unshare_mounts, *steps))
+
+
+def mount_tmpfs(folder: Path | str, *, noexec: bool = False) -> None:
+    """Hides a folder behind an empty one."""
+    _mount("tmpfs", folder, "tmpfs", _MS_NOEXEC if noexec else 0)
+
+
+def bind_mount(source: Path | str, target: Path | str) -> None:
+    """Shows one folder in the place of another one."""
+    _mount(source, target, "", _MS_BIND)
+
+
+def _unshare_mounts() -> None:
+    if _libc.unshare(_CLONE_NEWNS) != 0:
+        raise OSError(ctypes.get_errno(), "unshare(CLONE_NEWNS)")
+    _mount("none", "/", "", _MS_REC | _MS_PRIVATE)
+
+
+def _mount(source: Path | str, target: Path | str, kind: str, flags: int) -> None:
+    if _libc.mount(os.fsencode(source), os.fsencode(target), kind.encode(), flags, None) != 0:
+        code = ctypes.get_errno()
+        raise OSError(code, f"mount {target}: {os.strerror(code)}")
