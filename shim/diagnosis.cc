@@ -65,6 +65,7 @@ class Writer {
       say_placeholders();
       if (s_.capability_not_usable) say_capability();
       for (const Decision& decision : s_.plan.decisions) say_decision(decision);
+      say_denied();
       say_failures();
       say_collision();
       say_ambiguous();
@@ -246,11 +247,13 @@ class Writer {
         std::ranges::all_of(targets, [](const address::Target& t) { return t.bind == address::Bind::any; });
     const bool same_scheme =
         std::ranges::all_of(targets, [&](const address::Target& t) { return t.https == targets[0].https; });
-    if (plain && same_scheme) {
-      return fmt::format("set ASPNETCORE_{}_PORTS={} in the image or chart", targets[0].https ? "HTTPS" : "HTTP",
-                         decision.moves[0].to);
-    }
-    return fmt::format("set {} in the image or chart", name_changed(s_.input, decision.low.origin, decision.new_value));
+    const std::string changed = name_changed(s_.input, decision.low.origin, decision.new_value);
+    if (decision.low.origin.kind == config::Origin::Kind::argument) return "change the argument to " + changed;
+    if (!plain || !same_scheme) return fmt::format("set {} in the image or chart", changed);
+    const std::string name = fmt::format("ASPNETCORE_{}_PORTS", targets[0].https ? "HTTPS" : "HTTP");
+    const bool would_hide_it = config::fold(decision.low.origin.name) != name;
+    return fmt::format("set {}={} in the image or chart{}", name, decision.moves[0].to,
+                       would_hide_it ? fmt::format(" and remove {}", quote(decision.low.origin.name)) : "");
   }
 
   static std::string send_traffic(const Decision& decision) {
@@ -259,7 +262,8 @@ class Writer {
         join(targets_of(decision)), targets_of(decision).front());
   }
 
-  static constexpr std::string_view kUnlessCode = "unless the app sets its ports in code";
+  static constexpr std::string_view kUnlessCode =
+      "unless the app sets its ports in code (or in appsettings files, which this version does not read)";
 
   [[nodiscard]] std::string what_low(const Decision& decision) const {
     return fmt::format("{} asks for {} {}, {}", name_changed(s_.input, decision.low.origin, decision.low.value),
@@ -311,8 +315,20 @@ class Writer {
                     join(targets_of(decision))));
   }
 
+  /// --map names a port that cannot be used.
+  void say_unusable_map(const Move& move) {
+    const auto mapped = s_.rules.map.find(move.from);
+    if (mapped == s_.rules.map.end() || mapped->second == move.to || move.dodged) return;
+    add(Id::merged, Severity::warning,
+        fmt::format("PORTSHIM_MAP sends port {} to {}, which is below the floor {}", move.from, mapped->second,
+                    s_.rules.floor),
+        "a new port below the floor would help nothing", fmt::format("took {} instead", move.to),
+        "name a port from the floor up");
+  }
+
   /// What is peculiar to one port.
   void say_move(const Decision& decision, const Move& move) {
+    say_unusable_map(move);
     const std::string setting = name_changed(s_.input, decision.low.origin, decision.low.value);
     const std::string name_another = fmt::format("name another port: PORTSHIM_MAP={}:PORT", move.from);
     if (move.outcome == Outcome::kept) {
@@ -332,13 +348,31 @@ class Writer {
           "a trial bind was answered with EADDRINUSE: a sidecar in the same Pod, or another app on the host network",
           "", name_another);
     } else if (move.outcome == Outcome::merged) {
-      add(Id::merged, Severity::info,
+      add(Id::merged, move.mapped ? Severity::warning : Severity::info,
           fmt::format("{}: port {} was dropped, since the list binds {} already", setting, move.from, move.to), "", "",
           "");
     } else if (move.dodged) {
       add(Id::merged, Severity::info,
           fmt::format("{}: port {} moves to {}, since the app binds the usual one itself", setting, move.from, move.to),
           "", "", fmt::format("name a port of your choice: PORTSHIM_MAP={}:PORT", move.from));
+    }
+  }
+
+  /// A floor by number may allow what the kernel does not: that is said, and not changed.
+  void say_denied() {
+    if (s_.options.floor.kind != options::FloorKind::number || !s_.rules.verdict) return;
+    policy::Rules kernel = s_.rules;
+    kernel.denied_is_low = true;
+    kernel.floor = 0;
+    for (const policy::LowSetting& low : policy::low_settings(input(), predictions(), kernel)) {
+      if (low.ports.front() < s_.rules.floor) continue;
+      out_.refuse = true;
+      add(Id::low_port, validates() ? Severity::error : Severity::warning,
+          fmt::format("{} asks for {} {}, which uid {} cannot bind here", name_changed(input(), low.origin, low.value),
+                      plural(low.ports), join(low.ports), s_.identity.uid),
+          fmt::format("CAP_NET_BIND_SERVICE is not effective for this process; {}", sysctl()),
+          validates() ? nothing_done() : fmt::format("nothing: PORTSHIM_FLOOR={} allows it", s_.rules.floor),
+          "leave PORTSHIM_FLOOR at its default, or give the process the capability");
     }
   }
 
@@ -386,18 +420,30 @@ class Writer {
     }
   }
 
+  /// "http://+:80,http://+:81" is one address to .NET, with a path.
+  static bool has_wrong_separator(const hosting::Failure& failure) {
+    if (failure.source.setting == nullptr) return false;
+    for (const std::string& text :
+         hosting::addresses(failure.source.form, failure.source.setting->value.value_or(""))) {
+      if (text.find("://") != text.rfind("://")) return true;
+    }
+    return false;
+  }
+
   void say_failure(const hosting::Failure& failure, Severity severity, const std::string& builders) {
     const bool named = failure.source.form != hosting::Form::none;
     const std::string culprit = named ? name_setting(input(), failure.source.origin()) : "the configuration";
     const auto repair = std::ranges::find_if(
         s_.plan.repairs, [&](const policy::Repair& r) { return r.origin == failure.source.origin(); });
-    add(Id::will_fail, severity, fmt::format("{} ends the app at start: {}", culprit, failure.exception.type),
-        fmt::format("{}{}", quote(failure.exception.message),
-                    builders.empty() ? "" : " (with builder " + builders + ")"),
+    add(Id::will_fail, severity,
+        fmt::format("{} ends the app at start{}: {}", culprit, builders.empty() ? "" : ", with some builders",
+                    failure.exception.type),
+        fmt::format("{}{}", quote(failure.exception.message), builders.empty() ? "" : " (with " + builders + ")"),
         severity == Severity::error && validates() ? nothing_done() : "",
         !rewrites() && named && repair != s_.plan.repairs.end()
             ? "take out the white space or quotes around it; PORTSHIM=rewrite does so"
-            : "correct it where it is set");
+        : has_wrong_separator(failure) ? "separate addresses with ';', without blanks"
+                                       : "correct it where it is set");
   }
 
   void say_collision() {

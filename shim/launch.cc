@@ -784,6 +784,8 @@ Lookup find(const System& system, const std::string& command, std::span<const st
   // No directory can hold such a name, and joining it with every directory would cost.
   const std::string_view name = last_component(command);
   if (name.empty() || name.size() > NAME_MAX) return lookup;
+  // portshim as COMMAND of portshim is meant: another program of its name is not.
+  if (lookup.skipped_itself && name.starts_with("portshim")) return lookup;
   if (take_first(system, search_path(environment), name, lookup)) return lookup;
   if (name == "dotnet" && (lookup.skipped_itself || by_other_name)) {
     take_first(system, dotnet_folders(system, environment), name, lookup);

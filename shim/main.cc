@@ -177,6 +177,14 @@ diagnosis::Situation situation_of(const Prediction& prediction, const options::O
           .capability_not_usable = prediction.capability_not_usable};
 }
 
+/// --check of a COMMAND that is not here, or cannot be executed: worth a word, and no reason to refuse.
+Finding say_absent(const system::System& system, const Start& start, const Request& request) {
+  const std::string& command = start.argv[request.command];
+  Finding finding = launch::explain_lookup(system, command, request.lookup, start.environment).finding;
+  finding.severity = Severity::info;
+  return finding;
+}
+
 Prediction predict(const system::System& system, const Start& start, const Request& request) {
   const options::Options& options = request.options();
   Prediction prediction;
@@ -190,7 +198,7 @@ Prediction predict(const system::System& system, const Start& start, const Reque
                       .denied_is_low = options.floor.kind != options::FloorKind::number,
                       .map = options.map,
                       .keep = options.keep,
-                      .expand = options.expand,
+                      .expand = options.expand && options.mode == options::Mode::rewrite,
                       .edit_arguments = prediction.app.is_dotnet()};
   const privilege::Identity predicted = prediction.identity;
   Kernel kernel(system, predicted);
@@ -199,10 +207,11 @@ Prediction predict(const system::System& system, const Start& start, const Reque
   prediction.rules.verdict = [&kernel](const address::Target& target) { return kernel.verdict(target); };
   prediction.plan = policy::make_plan(prediction.input, prediction.rules);
   prediction.diagnosis = diagnosis::diagnose(situation_of(prediction, options));
-  prediction.rules.verdict = {};
+  prediction.rules.verdict = {};  // its kernel ends here
   const std::vector<Finding>& invalid = request.invocation.invalid;
   prediction.diagnosis.findings.insert(prediction.diagnosis.findings.begin(), invalid.begin(), invalid.end());
   if (!invalid.empty()) prediction.diagnosis.refuse = true;
+  if (request.lookup.path.empty()) prediction.diagnosis.findings.push_back(say_absent(system, start, request));
   return prediction;
 }
 

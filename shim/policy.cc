@@ -56,9 +56,14 @@ class Editor {
     }
   }
 
+  /// Sets the text of a setting, and of what says the same under its name again.
   void set(Input& input, const Origin& origin, std::string_view value) const {
-    entry_of(input, origin).replace(origin.value_at, std::string::npos, value);
-    for (const std::size_t i : again(origin)) input.environment[i] = origin.name + "=" + std::string(value);
+    std::string& entry = entry_of(input, origin);
+    const std::string old_entry = entry;
+    entry.replace(origin.value_at, std::string::npos, value);
+    for (const std::size_t i : again(origin)) {
+      if (input.environment[i] == old_entry) input.environment[i] = entry;
+    }
   }
 
   /// A removed variable is an empty entry.
@@ -69,13 +74,13 @@ class Editor {
     removed.insert(removed.end(), indices.begin(), indices.end());
   }
 
- private:
   /// The further occurrences of a variable's name.
   [[nodiscard]] std::vector<std::size_t> again(const Origin& origin) const {
     const auto it = again_.find(origin.name);
     return origin.kind == Origin::Kind::variable && it != again_.end() ? it->second : std::vector<std::size_t>{};
   }
 
+ private:
   std::unordered_map<std::string, std::vector<std::size_t>> again_;
 };
 
@@ -89,7 +94,7 @@ std::vector<Edit> edits_between(const Input& before, const Plan& plan) {
     if (old_entry == new_entry) continue;
     const std::size_t equals = old_entry.find('=', 1);
     const std::string name = old_entry.substr(0, equals);
-    if (!named.insert(name).second) continue;
+    if (!named.insert(old_entry).second) continue;
     Edit edit{.kind = Edit::Kind::set, .name = name, .old_value = old_entry.substr(equals + 1), .new_value = {}};
     if (new_entry.empty()) {
       edit.kind = Edit::Kind::remove;
@@ -402,10 +407,16 @@ class Rewriter {
   Rewriter(const Rules& rules, const Chooser& chooser, const std::map<std::uint16_t, Move>& moves)
       : rules_(rules), chooser_(chooser), moves_(moves) {}
 
-  [[nodiscard]] Decision decide(LowSetting low) const {
+  /// `further` are the other entries of the same variable: .NET takes the first, a shell may take another.
+  [[nodiscard]] Decision decide(LowSetting low, const std::vector<std::size_t>& further, const Input& input) const {
     Decision decision{.low = std::move(low), .moves = {}, .new_value = {}};
     for (const std::uint16_t port : decision.low.ports) decision.moves.push_back(outcome_of(decision.low, port));
-    decision.new_value = rewrite(decision);
+    decision.new_value = rewrite(decision, decision.low.value);
+    for (const std::size_t i : further) {
+      const std::string& entry = input.environment[i];
+      const std::size_t value = decision.low.origin.value_at;
+      decision.further.emplace_back(i, entry.substr(0, value) + rewrite(decision, entry.substr(value)));
+    }
     for (Move& move : decision.moves) settle_outcome(decision, move);
     return decision;
   }
@@ -462,8 +473,7 @@ class Rewriter {
   }
 
   /// Goes through the text separator by separator; what is not changed is copied.
-  [[nodiscard]] std::string rewrite(const Decision& decision) const {
-    const std::string& text = decision.low.value;
+  [[nodiscard]] std::string rewrite(const Decision& decision, const std::string& text) const {
     std::string out;
     std::size_t copied = 0;
     bool drop_separator = false;  // the first item was dropped: the ';' behind it goes too
@@ -580,7 +590,9 @@ void apply(Plan& plan, std::vector<Decision> decisions, const Chooser& chooser, 
   const auto attempt = [&](const std::vector<Decision>& some) {
     Input candidate = plan.after;
     for (const Decision& decision : some) {
-      if (decision.new_value != decision.low.value) editor.set(candidate, decision.low.origin, decision.new_value);
+      if (decision.new_value == decision.low.value) continue;
+      editor.set(candidate, decision.low.origin, decision.new_value);
+      for (const auto& [index, entry] : decision.further) candidate.environment[index] = entry;
     }
     std::vector<Prediction> after = hosting::predict(candidate);
     const bool holds = proved(plan.predictions, after, Expectation(some, chooser));
@@ -696,7 +708,8 @@ Plan make_plan(const Input& input, const Rules& rules) {
   const Rewriter rewriter(rules, chooser, moves);
   std::vector<Decision> decisions;
   for (LowSetting& low : low_settings(plan.after, plan.predictions, rules)) {
-    decisions.push_back(rewriter.decide(std::move(low)));
+    const std::vector<std::size_t> further = editor.again(low.origin);
+    decisions.push_back(rewriter.decide(std::move(low), further, plan.after));
   }
   if (!decisions.empty()) apply(plan, std::move(decisions), chooser, editor);
   plan.edits = edits_between(input, plan);

@@ -10,6 +10,7 @@
 #include <string>
 #include <string_view>
 #include <unordered_map>
+#include <utility>
 #include <vector>
 
 #include "shim/address.h"
@@ -72,6 +73,8 @@ struct Decision {
   LowSetting low;
   std::vector<Move> moves;
   std::string new_value;  ///< equal to low.value when nothing changed
+  /// Further entries of the same variable (index in the environment, their new values).
+  std::vector<std::pair<std::size_t, std::string>> further = {};
 };
 
 /// White space or quotes that would have killed the app, removed.

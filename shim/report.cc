@@ -267,8 +267,10 @@ std::string list(const std::vector<Prediction>& predictions) {
 }
 
 std::string name_app(const runtime::App& app) {
-  std::string out(app.kind == runtime::Kind::other ? "no .NET program that portshim recognises; it may start one later"
-                                                   : runtime::to_string(app.kind));
+  std::string out(
+      app.kind == runtime::Kind::other
+          ? "no .NET program that portshim recognises; it may start one later, whose arguments are not examined"
+          : runtime::to_string(app.kind));
   if (!app.assembly.empty()) out += " " + finding::quote(app.assembly);
   if (app.asp_net_core) out += *app.asp_net_core ? ", ASP.NET Core" : ", without ASP.NET Core: binds nothing";
   if (app.major) out += fmt::format(" {}", *app.major);

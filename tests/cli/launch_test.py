@@ -4,6 +4,7 @@ another name, inside another portshim, and set-uid."""
 import os
 import shutil
 import struct
+import tempfile
 from functools import partial
 from pathlib import Path
 
@@ -377,14 +378,14 @@ class WithoutDotnet(LaunchTest):
 
     def machine(self, *, registered: Path | None = None, share: Path | None = None) -> Stage:
         """A machine that has .NET only where /etc/dotnet/install_location says, or in /usr/share/dotnet."""
-        self.folder("etc/dotnet")
+        root = Path(tempfile.mkdtemp(dir=self.directory))
+        for folder in "etc/dotnet", "share/dotnet":
+            (root / folder).mkdir(parents=True)
         if registered is not None:
-            self.write("etc/dotnet/install_location", f"{registered}\n")
-        self.folder("share/dotnet")
+            (root / "etc/dotnet/install_location").write_text(f"{registered}\n")
         if share is not None:
-            shutil.copy(share, self.directory / "share/dotnet/dotnet")
-        steps = [partial(bind_mount, self.directory / "etc", "/etc"),
-                 partial(bind_mount, self.directory / "share", "/usr/share")]
+            shutil.copy(share, root / "share/dotnet/dotnet")
+        steps = [partial(bind_mount, root / "etc", "/etc"), partial(bind_mount, root / "share", "/usr/share")]
         for folder in "/usr/lib/dotnet", "/usr/lib64/dotnet":
             if Path(folder).is_dir():
                 steps.append(partial(mount_tmpfs, folder))
@@ -422,8 +423,6 @@ class WithoutDotnet(LaunchTest):
                 ("DOTNET_ROOT", self.machine(), {"DOTNET_ROOT": self.put_probe("root/dotnet").parent})):
             with self.subTest(place=name):
                 self.assertEqual(self.run_link(stage, **variables).probe.argv, ["dotnet", "App.dll"])
-            shutil.rmtree(self.directory / "etc")
-            shutil.rmtree(self.directory / "share")
 
 
 class AnotherName(LaunchTest):

@@ -8,7 +8,7 @@ import subprocess
 
 import portshim_test
 from fake_app import APP, PORT_80, REWRITE, FakeAppTest
-from portshim_test import SOURCE_DIR, Result, Stage
+from portshim_test import SOURCE_DIR, Result
 
 MODES = ("off", "explain", "validate", "rewrite")
 ON = ("1", "true", "yes", "on", "TRUE", "Yes", "oN")
@@ -237,7 +237,7 @@ class WrongCommandLine(OptionsTest):
         for option, value, hint in (("mode", "rewrit", "; did you mean rewrite?"), ("mode", "bogus", ""),
                                     ("floor", "kernal", "; did you mean kernel?"), ("floor", "65536", ""),
                                     ("floor", "-1", ""), ("floor", "80a", ""), ("keep", "maybe", ""),
-                                    ("expand", "of", "; did you mean off?"), ("log-format", "xml", ""),
+                                    ("expand", "offf", "; did you mean off?"), ("log-format", "xml", ""),
                                     ("log-format", "jsno", "; did you mean json?"),
                                     ("log-level", "warn", ""), ("check", "jsn", "; did you mean json?")):
             with self.subTest(option=option, value=value):
@@ -394,14 +394,11 @@ class Information(OptionsTest):
 
 
 class LogLevel(OptionsTest):
-    # An info finding is a move that --map names; a warning is one that it does not; an error is an invalid variable.
-    ENV = {"ASPNETCORE_URLS": "http://+:80;http://+:81", "Kestrel__Endpoints__A__Url": "http://+:82",
-           "PORTSHIM_MAP": "82:5000", "PORTSHIM_FLOOR": "nonsense"}
-
     def severities(self, *options: str, env: dict[str, str]) -> set[str]:
         return {finding.severity for finding in self.with_options(*options, env=env).findings}
 
     def test_each_level_shows_itself_and_what_is_worse(self):
+        # An info finding is a move that --map names; a warning one that it does not; an error an invalid variable.
         env = {**PORT_80, "PORTSHIM_MAP": "80:5000", "PORTSHIM_KEEP": "nonsense"}
         warning = {**PORT_80, "PORTSHIM_KEEP": "nonsense"}
         for level, mapped, unmapped in (("error", {"error"}, {"error"}), ("warning", {"error"}, {"error", "warning"}),

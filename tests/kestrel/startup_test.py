@@ -4,7 +4,7 @@ import subprocess
 
 import portshim_test
 from kestrel import PERMISSION_DENIED, UNPRIVILEGED_UID, KestrelTest
-from portshim_test import (ALL_CAPABILITIES, NET_BIND_SERVICE, NetworkNamespace, Stage, as_root, as_uid)
+from portshim_test import ALL_CAPABILITIES, NET_BIND_SERVICE, NetworkNamespace, Stage, as_root, as_uid
 
 LOW_PORTS_DENIED = 1024  # net.ipv4.ip_unprivileged_port_start of Podman, CRI-O, ECS, containerd 1
 LOW_PORTS_ALLOWED = 0  # of Docker, containerd 2
@@ -29,8 +29,9 @@ class Startup(KestrelTest):
         """A self-signed certificate for localhost and its key, readable by the app."""
         openssl = portshim_test.require_program("openssl")
         certificate, key = self.directory / "localhost.pem", self.directory / "localhost.key"
-        subprocess.run([openssl, "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=localhost",
-                        "-addext", "subjectAltName=DNS:localhost", "-keyout", key, "-out", certificate],
+        subprocess.run([openssl, "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj",
+                        "/CN=localhost", "-addext", "subjectAltName=DNS:localhost", "-keyout", key, "-out",
+                        certificate],
                        check=True, capture_output=True)
         key.chmod(0o644)
         return certificate, key

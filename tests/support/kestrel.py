@@ -60,7 +60,8 @@ class KestrelTest(PortshimTest):
                               cwd=self.directory)
         return self.start(self.binary, *options, *command, env=environment, stage=stage, cwd=self.directory)
 
-    def assert_dies_of_permission(self, *arguments: Text, stage: Stage, shim: bool = False, **variables: Text) -> Result:
+    def assert_dies_of_permission(self, *arguments: Text, stage: Stage, shim: bool = False,
+                                  **variables: Text) -> Result:
         """The negative control: started like this, the app ends with SocketException (13)."""
         result = self.start_app(*arguments, stage=stage, shim=shim, **variables).wait()
         self.assertEqual(result.code, ABORTED, result)

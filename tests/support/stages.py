@@ -3,7 +3,7 @@
     stage = in_mount_namespace(partial(mount_tmpfs, folder, noexec=True)) | as_uid(1654)
     stage = prepared(partial(os.close, 0)) | as_uid(1654)
 
-The preparations run first, as root if the test has root, and such a stage must be the leftmost of several.
+The steps run first, as root if the test has root, and such a stage must be the leftmost of several.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from __future__ import annotations
 import ctypes
 import dataclasses
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import portshim_test
@@ -27,19 +27,22 @@ _libc.mount.argtypes = [ctypes.c_char_p, ctypes.c_char_p, ctypes.c_char_p, ctype
 
 @dataclasses.dataclass(frozen=True)
 class PreparedStage(Stage):
-    """A stage with steps that come before everything else."""
+    """A stage with steps that come before everything else, and last ones behind it."""
 
     steps: tuple[Callable[[], object], ...] = ()
+    last: tuple[Callable[[], object], ...] = ()
 
     def enter(self) -> None:
         for step in self.steps:
             step()
         super().enter()
+        for step in self.last:
+            step()
 
 
-def prepared(*steps: Callable[[], object]) -> Stage:
+def prepared(*steps: Callable[[], object], last: Sequence[Callable[[], object]] = ()) -> Stage:
     """Calls the steps in the process, in that order."""
-    return PreparedStage(steps=steps)
+    return PreparedStage(steps=steps, last=tuple(last))
 
 
 def in_mount_namespace(*steps: Callable[[], object]) -> Stage:

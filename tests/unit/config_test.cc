@@ -132,7 +132,7 @@ TEST(Config, FoldsAsDotnetDoesWithoutCase) {
 
 TEST(Config, ChildrenComeInTheOrderOfTheKeyComparer) {
   const Words environment = {
-      "Kestrel__Endpoints__é__Url=x",  "Kestrel:Endpoints:_:Url=x",  "Kestrel__Endpoints__b__Url=x",
+      "Kestrel__Endpoints__é__Url=x",  "Kestrel:Endpoints:_:Url=x",     "Kestrel__Endpoints__b__Url=x",
       "Kestrel__Endpoints__a1__Url=x", "Kestrel__Endpoints__a-__Url=x", "Kestrel__Endpoints__A__Url=x",
       "Kestrel__Endpoints__10__Url=x", "Kestrel__Endpoints__9__Url=x",  "Kestrel__Endpoints____Url=x"};
   const Provider provider = from_environment(environment, "", 0);

@@ -85,7 +85,9 @@ TEST(Diagnosis, AMovedPortIsSaidAsTheDesignSaysIt) {
   EXPECT_EQ(
       finding.next,
       "send traffic, probes and HEALTHCHECK to 8080 (docker run -p HOST:8080, Service targetPort, WEBSITES_PORT); "
-      "better, set ASPNETCORE_HTTP_PORTS=8080 in the image or chart; all this unless the app sets its ports in code");
+      "better, set ASPNETCORE_HTTP_PORTS=8080 in the image or chart and remove ASPNETCORE_URLS; all this unless the "
+      "app "
+      "sets its ports in code (or in appsettings files, which this version does not read)");
 }
 
 TEST(Diagnosis, ValidateSaysItAsAnErrorAndRefuses) {
@@ -217,7 +219,7 @@ TEST(Diagnosis, AFailureOfSomeBuildersIsAWarningWithWebApplicationAndElseInfo) {
   // DOTNET_URLS is read by all but WebHost; ASPNETCORE_URLS beats it in the generic host.
   Case wab = of({"DOTNET_URLS=garbage", "ASPNETCORE_URLS=http://+:8080"}, Mode::validate);
   EXPECT_EQ(wab.find(Id::will_fail).severity, Severity::warning);
-  EXPECT_THAT(wab.find(Id::will_fail).why, HasSubstr("(with builder wab 10, slim 10)"));
+  EXPECT_THAT(wab.find(Id::will_fail).why, HasSubstr("(with wab 10, slim 10)"));
   EXPECT_FALSE(wab.diagnose().refuse);
   Case others = of({"ASPNETCORE_URLS=garbage", "DOTNET_URLS=http://+:8080"}, Mode::validate);
   EXPECT_EQ(others.find(Id::will_fail).severity, Severity::info);
@@ -304,6 +306,34 @@ TEST(Diagnosis, ACapabilityThatTheKernelDoesNotHonourIsSaid) {
   Case c = of({"ASPNETCORE_URLS=http://+:80"});
   c.capability_not_usable = true;
   EXPECT_EQ(c.find(Id::capability_not_usable).severity, Severity::info);
+}
+
+TEST(Diagnosis, WhatTheKernelDeniesIsSaidWhateverTheFloor) {
+  Case c = of({"ASPNETCORE_URLS=http://+:80"});
+  c.options.floor = {.kind = options::FloorKind::number, .number = 0};
+  c.rules.floor = 0;
+  c.rules.denied_is_low = false;
+  EXPECT_TRUE(c.diagnose().refuse);
+  EXPECT_EQ(c.find(Id::low_port).did, "nothing: PORTSHIM_FLOOR=0 allows it");
+  c.identity.port_start = 0;
+  EXPECT_TRUE(c.diagnose().findings.empty());
+}
+
+TEST(Diagnosis, AMapThatCannotBeFollowedIsSaid) {
+  Case c = of({"ASPNETCORE_URLS=http://+:80"});
+  c.options.map = {{80, 81}};
+  EXPECT_THAT(c.find(Id::merged).what, HasSubstr("PORTSHIM_MAP sends port 80 to 81, which is below the floor 1024"));
+}
+
+TEST(Diagnosis, ACommaBetweenAddressesIsNamed) {
+  EXPECT_EQ(of({"ASPNETCORE_URLS=http://+:8080,http://+:8081"}).find(Id::will_fail).next,
+            "separate addresses with ';', without blanks");
+}
+
+TEST(Diagnosis, AnArgumentIsToBeChangedWhereItIsGiven) {
+  Case c;
+  c.arguments = {"--urls", "http://+:80"};
+  EXPECT_THAT(c.find(Id::low_port).next, HasSubstr("better, change the argument to argv[3] 'http://+:8080'"));
 }
 
 }  // namespace

@@ -242,9 +242,16 @@ TEST(Policy, ArgumentsOfAnotherProgramAreLeftAlone) {
 }
 
 TEST(Policy, ANameThatOccursTwiceIsEditedAtEveryOccurrence) {
-  const Plan plan = make_plan(input_of({"URLS=http://+:80", "A=b", "URLS=http://+:81"}), denied());
-  EXPECT_EQ(plan.after.environment, (Words{"URLS=http://+:8080", "A=b", "URLS=http://+:8080"}));
-  EXPECT_EQ(plan.edits.size(), 1U);
+  const Plan plan =
+      make_plan(input_of({"URLS=http://+:80", "A=b", "URLS=http://+:80", "URLS=http://+:80;http://+:9000"}), denied());
+  EXPECT_EQ(plan.after.environment,
+            (Words{"URLS=http://+:8080", "A=b", "URLS=http://+:8080", "URLS=http://+:8080;http://+:9000"}));
+  EXPECT_EQ(plan.edits.size(), 2U);
+}
+
+TEST(Policy, AFurtherOccurrenceThatSaysSomethingElseKeepsIt) {
+  const Plan plan = make_plan(input_of({"URLS=http://+:80", "URLS=http://+:5001"}), denied());
+  EXPECT_EQ(plan.after.environment, (Words{"URLS=http://+:8080", "URLS=http://+:5001"}));
 }
 
 TEST(Policy, EverySpellingOfAnAmbiguousNameIsMoved) {
@@ -325,7 +332,8 @@ TEST(Policy, ExpandedValuesAreThenMoved) {
 
 TEST(Policy, FindsWhatTheAppBindsTwice) {
   const auto collides = [](const char* urls) {
-    return find_collision(hosting::predict(input_of({std::string("ASPNETCORE_URLS=") + urls}))[0].lenient()).has_value();
+    return find_collision(hosting::predict(input_of({std::string("ASPNETCORE_URLS=") + urls}))[0].lenient())
+        .has_value();
   };
   EXPECT_TRUE(collides("http://+:8080;http://*:8080"));
   EXPECT_TRUE(collides("http://127.0.0.1:8080;http://+:8080"));
