@@ -68,6 +68,7 @@ class Writer {
       say_denied();
       say_failures();
       say_collision();
+      if (s_.options.check != options::Check::no) say_in_use();
       say_ambiguous();
       say_iis();
     }
@@ -146,19 +147,25 @@ class Writer {
 
   void say_placeholders() {
     std::set<std::pair<std::string, std::string>> said;
-    for (const Prediction& prediction : s_.rules.expand&& rewrites() ? predictions() : s_.predictions) {
+    for (const Prediction& prediction : s_.predictions) {
       for (const hosting::Endpoint& endpoint : prediction.lenient().endpoints) {
         const auto text = address::unparsable_port(endpoint.text);
-        if (!text || !said.insert({endpoint.source.origin().name, std::string(*text)}).second) continue;
+        if (!text || was_filled_in(endpoint.source.origin(), *text) ||
+            !said.insert({endpoint.source.origin().name, std::string(*text)}).second)
+          continue;
         say_placeholder(endpoint, *text);
       }
     }
   }
 
+  [[nodiscard]] bool was_filled_in(const config::Origin& origin, std::string_view text) const {
+    const auto expansion = std::ranges::find(s_.plan.expansions, origin, &policy::Expansion::origin);
+    return expansion != s_.plan.expansions.end() && !expansion->new_value.contains(text);
+  }
+
   void say_placeholder(const hosting::Endpoint& endpoint, std::string_view text) {
     const bool unfilled = address::has_placeholder(text);
-    const std::string setting =
-        name_setting(s_.rules.expand && rewrites() ? s_.plan.after : s_.input, endpoint.source.origin());
+    const std::string setting = name_setting(s_.input, endpoint.source.origin());
     const std::string what =
         unfilled ? fmt::format("{} has a placeholder that nobody filled in, and .NET takes it for port {}", setting,
                                endpoint.target.port)
@@ -469,6 +476,24 @@ class Writer {
         fmt::format("{} and {} overlap", side(first->first), side(first->second)),
         severity == Severity::error && validates() ? nothing_done() : "",
         "take one of them out, or give it another port");
+  }
+
+  /// The app may be running already, so that this is no reason to refuse.
+  void say_in_use() {
+    if (!s_.rules.verdict) return;
+    std::set<std::string> said;
+    for (const Prediction& prediction : predictions()) {
+      for (const hosting::Endpoint& endpoint : prediction.lenient().endpoints) {
+        if (s_.rules.verdict(endpoint.target) != address::Verdict::taken) continue;
+        const std::string target = address::to_string(endpoint.target);
+        if (!said.insert(target).second) continue;
+        add(Id::address_in_use, Severity::warning,
+            fmt::format("port {} of {} is held by another process", endpoint.target.port,
+                        name_setting(input(), endpoint.source.origin())),
+            fmt::format("a trial bind of {} was answered with EADDRINUSE", target), "",
+            "nothing, if that process is the app itself; else give one of them another port");
+      }
+    }
   }
 
   void say_ambiguous() {

@@ -26,6 +26,7 @@ constexpr std::array kTable{
     Entry{Id::immovable, "a low port that no setting can move safely"},
     Entry{Id::capability_not_usable,
           "CAP_NET_BIND_SERVICE is effective, and the kernel refuses the low port all the same"},
+    Entry{Id::address_in_use, "--check: another process holds an address of the app; the app itself may be running"},
     Entry{Id::will_fail, "the configured addresses make the app fail at start-up, with this .NET exception"},
     Entry{Id::repaired, "a value that .NET would reject or misread was repaired"},
     Entry{Id::ambiguous_name,

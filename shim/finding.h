@@ -23,6 +23,7 @@ enum class Id : std::uint16_t {
   placeholder = 107,
   immovable = 108,
   capability_not_usable = 109,
+  address_in_use = 110,
   // PS2xx addresses and sources
   will_fail = 201,
   repaired = 202,

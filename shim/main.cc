@@ -119,9 +119,9 @@ struct Prediction {
   diagnosis::Diagnosis diagnosis;
 };
 
-/// The endpoints that need the kernel's verdict, and where their ports would go. What many predictions share is asked
-/// for once.
-std::vector<address::Target> questions(const Prediction& prediction) {
+/// The endpoints that need the kernel's verdict (for --check all of them), and where low ports would go. What many
+/// predictions share is asked for once.
+std::vector<address::Target> questions(const Prediction& prediction, bool check) {
   const std::uint16_t reserved = std::max<std::uint16_t>(1024, prediction.identity.port_start);
   const std::uint16_t least = std::max(prediction.rules.floor, reserved);
   std::set<std::pair<const config::Setting*, std::size_t>> seen;
@@ -129,9 +129,10 @@ std::vector<address::Target> questions(const Prediction& prediction) {
   for (const hosting::Prediction& one : prediction.predictions) {
     for (const hosting::Endpoint& endpoint : one.lenient().endpoints) {
       address::Target target = endpoint.target;
-      if (target.port == 0 || target.port >= least) continue;
+      if (target.port == 0 || (target.port >= least && !check)) continue;
       if (!seen.emplace(endpoint.source.setting.get(), endpoint.source.item).second) continue;
       out.push_back(target);
+      if (target.port >= least) continue;
       target.port = policy::wanted_port(target.port, prediction.rules);
       out.push_back(target);
     }
@@ -202,7 +203,7 @@ Prediction predict(const system::System& system, const Start& start, const Reque
                       .edit_arguments = prediction.app.is_dotnet()};
   const privilege::Identity predicted = prediction.identity;
   Kernel kernel(system, predicted);
-  kernel.ask(questions(prediction));
+  kernel.ask(questions(prediction, options.check != options::Check::no));
   settle_floor(prediction, options, kernel);
   prediction.rules.verdict = [&kernel](const address::Target& target) { return kernel.verdict(target); };
   prediction.plan = policy::make_plan(prediction.input, prediction.rules);

@@ -1,6 +1,7 @@
 #include "shim/policy.h"
 
 #include <algorithm>
+#include <array>
 #include <set>
 #include <string_view>
 #include <tuple>
@@ -415,13 +416,24 @@ class Rewriter {
     for (const std::size_t i : further) {
       const std::string& entry = input.environment[i];
       const std::size_t value = decision.low.origin.value_at;
-      decision.further.emplace_back(i, entry.substr(0, value) + rewrite(decision, entry.substr(value)));
+      decision.further.emplace_back(i, entry.substr(0, value) + rewrite_further(decision, entry.substr(value)));
     }
     for (Move& move : decision.moves) settle_outcome(decision, move);
     return decision;
   }
 
  private:
+  /// The text of another entry of the variable, which no prediction has seen: its own low ports move too.
+  [[nodiscard]] std::string rewrite_further(Decision decision, const std::string& text) const {
+    for (const std::string& address : hosting::addresses(decision.low.form, text)) {
+      const auto target = address::resolve(address, kAnyMajor);
+      if (!target || !is_low(*target, rules_)) continue;
+      if (std::ranges::find(decision.moves, target->port, &Move::from) != decision.moves.end()) continue;
+      decision.moves.push_back({.from = target->port, .to = wanted_port(target->port, rules_)});
+    }
+    return rewrite(decision, text);
+  }
+
   /// The worst answer of the kernel over the targets of a setting on one port.
   template <typename Change>
   [[nodiscard]] bool all(const LowSetting& low, std::uint16_t port, Verdict wanted, Change change) const {
@@ -469,7 +481,7 @@ class Rewriter {
     const bool merged = std::ranges::all_of(decision.low.targets, [&](const Target& target) {
       return target.port != move.from || chooser_.is_merged(place_of(decision.low.origin), target);
     });
-    if (merged) move.outcome = move.outcome == Outcome::moved ? Outcome::merged : Outcome::kept;
+    if (merged) move.outcome = move.outcome == Outcome::moved ? Outcome::merged : Outcome::present;
   }
 
   /// Goes through the text separator by separator; what is not changed is copied.
@@ -718,8 +730,8 @@ Plan make_plan(const Input& input, const Rules& rules) {
 
 bool is_excused(const Plan& plan, const Origin& origin, std::uint16_t port) {
   const Move* move = find_move(plan.decisions, origin, port);
-  return move != nullptr &&
-         (move->outcome == Outcome::added || move->outcome == Outcome::kept || move->outcome == Outcome::left_works);
+  constexpr std::array kExcused = {Outcome::added, Outcome::present, Outcome::kept, Outcome::left_works};
+  return move != nullptr && std::ranges::find(kExcused, move->outcome) != kExcused.end();
 }
 
 namespace {

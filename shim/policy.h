@@ -54,7 +54,8 @@ enum class Outcome : std::uint8_t {
   moved,       ///< to `to`
   merged,      ///< dropped: another item of the list binds `to` already
   added,       ///< --keep: kept, and `to` added
-  kept,        ///< --keep: kept, `to` is there already or cannot be added (see `reason`)
+  present,     ///< --keep: kept, and `to` is there already
+  kept,        ///< --keep: kept, and `to` cannot be added
   left_works,  ///< the new port is taken by another process and the kernel allows the old one
   immovable,   ///< no change passes the proof, or there is no free port
 };
