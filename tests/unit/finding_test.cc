@@ -256,5 +256,22 @@ TEST(Nearest, AMegabyteIsNearToNothing) {
   EXPECT_EQ(nearest(std::string(1 << 20, 'o'), kModes), "");
 }
 
+/// The rows "| PSnnn | meaning |" of the README.
+std::vector<std::string> rows_of_readme() {
+  std::ifstream readme(PORTSHIM_SOURCE_DIR "/README.md");
+  std::vector<std::string> rows;
+  for (std::string line; std::getline(readme, line);) {
+    if (line.starts_with("| PS")) rows.push_back(line);
+  }
+  return rows;
+}
+
+TEST(Finding, TheReadmeListsEveryIdWithItsMeaning) {
+  std::vector<std::string> rows;
+  for (const Entry& entry : table())
+    rows.push_back("| " + to_string(entry.id) + " | " + std::string(entry.title) + " |");
+  EXPECT_EQ(rows_of_readme(), rows);
+}
+
 }  // namespace
 }  // namespace portshim::finding
