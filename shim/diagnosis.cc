@@ -430,11 +430,8 @@ class Writer {
   /// "http://+:80,http://+:81" is one address to .NET, with a path.
   static bool has_wrong_separator(const hosting::Failure& failure) {
     if (failure.source.setting == nullptr) return false;
-    for (const std::string& text :
-         hosting::addresses(failure.source.form, failure.source.setting->value.value_or(""))) {
-      if (text.find("://") != text.rfind("://")) return true;
-    }
-    return false;
+    return std::ranges::any_of(hosting::addresses(failure.source.form, failure.source.setting->value.value_or("")),
+                               [](const std::string& text) { return text.find("://") != text.rfind("://"); });
   }
 
   void say_failure(const hosting::Failure& failure, Severity severity, const std::string& builders) {

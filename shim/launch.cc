@@ -7,12 +7,14 @@
 
 #include <algorithm>
 #include <array>
-#include <bit>
 #include <cerrno>
 #include <cstddef>
 #include <cstdint>
-#include <cstring>
 #include <utility>
+
+#include "shim/elf.h"
+#include "shim/environment.h"
+#include "shim/path.h"
 
 namespace portshim::launch {
 namespace {
@@ -26,231 +28,6 @@ using system::System;
 // As shells and env(1) have it: was there a file, or not?
 constexpr int kNotFound = 127;
 constexpr int kCannotExecute = 126;
-
-// --- The mark by which copies of portshim know each other. ---
-
-constexpr std::string_view kNoteOwner = "portshim";
-
-/// An ELF note (elf(5), "Notes (Nhdr)"): sizes, type, owner with its NUL padded to 4 bytes, one word of description.
-struct Mark {
-  Elf64_Nhdr header{.n_namesz = kNoteOwner.size() + 1, .n_descsz = sizeof(std::uint32_t), .n_type = 1};
-  std::array<char, 12> owner{'p', 'o', 'r', 't', 's', 'h', 'i', 'm'};
-  std::uint32_t format = 1;
-};
-[[gnu::section(".note.portshim"), gnu::used]] alignas(4) const Mark kMark{};
-
-// --- ELF. ---
-
-constexpr std::size_t kHeadSize = 4096;     // holds headers and notes of what linkers make
-constexpr unsigned kMostSegments = 128;     // a program has about ten
-constexpr unsigned kMostNoteSegments = 8;   // a program has two
-constexpr std::size_t kLargestNote = 4096;  // a program's are below 100 bytes
-
-/// A file, read piece by piece. Nearly always the first piece is all that is needed.
-class Content {
- public:
-  Content(const System& system, const std::string& path, std::string head)
-      : system_(system), path_(path), head_(std::move(head)) {}
-
-  [[nodiscard]] const std::string& head() const { return head_; }
-
-  /// All of the bytes asked for, or nothing.
-  [[nodiscard]] std::optional<std::string> part(std::uint64_t offset, std::size_t length) const {
-    if (offset <= head_.size() && length <= head_.size() - offset) {
-      return head_.substr(static_cast<std::size_t>(offset), length);
-    }
-    auto more = system_.read_part(path_, offset, length);
-    if (!more || more->size() != length) return std::nullopt;
-    return *std::move(more);
-  }
-
- private:
-  const System& system_;
-  const std::string& path_;
-  std::string head_;
-};
-
-/// A structure of the file's, which is little-endian as this machine is.
-static_assert(std::endian::native == std::endian::little);
-template <typename T>
-std::optional<T> load(std::string_view bytes, std::size_t offset) {
-  T value;
-  if (bytes.size() < sizeof value || offset > bytes.size() - sizeof value) return std::nullopt;
-  std::memcpy(&value, bytes.data() + offset, sizeof value);
-  return value;
-}
-
-/// What matters of a program header.
-struct Segment {
-  std::uint32_t type = 0;
-  std::uint64_t offset = 0;
-  std::uint64_t size = 0;
-  std::uint64_t alignment = 0;
-};
-
-/// What matters of an ELF header.
-struct Elf {
-  std::uint16_t machine = EM_NONE;
-  std::vector<Segment> segments;  ///< empty where the table is damaged or of the other byte order
-};
-
-/// For one of the two classes, 32 and 64 bit, which have the same fields in structures of different layout.
-template <typename Header, typename ProgramHeader>
-std::optional<Elf> parse_elf(const Content& content) {
-  const auto header = load<Header>(content.head(), 0);
-  if (!header) return std::nullopt;
-  Elf elf{.machine = header->e_machine, .segments = {}};
-  // The kernel refuses other sizes too (fs/binfmt_elf.c, load_elf_phdrs); a table without end is not read.
-  if (header->e_phentsize != sizeof(ProgramHeader) || header->e_phnum > kMostSegments) return elf;
-  const auto table = content.part(header->e_phoff, header->e_phnum * sizeof(ProgramHeader));
-  if (!table) return elf;
-  for (std::size_t offset = 0; offset < table->size(); offset += sizeof(ProgramHeader)) {
-    const auto entry = load<ProgramHeader>(*table, offset);
-    elf.segments.push_back({entry->p_type, entry->p_offset, entry->p_filesz, entry->p_align});
-  }
-  return elf;
-}
-
-/// The ELF headers; nothing when it is no ELF file.
-std::optional<Elf> parse_elf(const Content& content) {
-  // EI_CLASS and EI_DATA say how to read the rest.
-  const std::string& head = content.head();
-  if (head.size() < EI_NIDENT || !head.starts_with(ELFMAG)) return std::nullopt;
-  if (head[EI_DATA] == ELFDATA2MSB) {
-    const auto machine = load<std::uint16_t>(head, offsetof(Elf64_Ehdr, e_machine));
-    if (!machine) return std::nullopt;
-    return Elf{.machine = static_cast<std::uint16_t>(*machine << 8U | *machine >> 8U), .segments = {}};
-  }
-  if (head[EI_CLASS] == ELFCLASS32) return parse_elf<Elf32_Ehdr, Elf32_Phdr>(content);
-  return parse_elf<Elf64_Ehdr, Elf64_Phdr>(content);
-}
-
-std::size_t align_up(std::size_t size, std::size_t alignment) {
-  return (size + alignment - 1) / alignment * alignment;
-}
-
-/// True when one of the notes of a segment has this owner. Description and next note are aligned within the segment.
-bool has_note_of(std::string_view notes, std::size_t alignment, std::string_view owner) {
-  while (const auto header = load<Elf64_Nhdr>(notes, 0)) {
-    const std::string_view name = notes.substr(sizeof *header).substr(0, header->n_namesz);
-    if (name.size() == owner.size() + 1 && name.starts_with(owner) && name.back() == '\0') return true;
-    // The sizes are 32 bit wide: their sum cannot overflow.
-    const std::size_t description = align_up(sizeof *header + header->n_namesz, alignment);
-    const std::size_t end = align_up(description + header->n_descsz, alignment);
-    if (end > notes.size()) return false;
-    notes.remove_prefix(end);
-  }
-  return false;
-}
-
-/// Searches the note segments, a few small ones. Sections are not looked at: strip removes their table.
-bool has_mark(const Content& content) {
-  const auto elf = parse_elf(content);
-  if (!elf) return false;
-  unsigned notes = 0;
-  for (const Segment& segment : elf->segments) {
-    if (segment.type != PT_NOTE || segment.size > kLargestNote) continue;
-    if (++notes > kMostNoteSegments) return false;
-    const auto bytes = content.part(segment.offset, static_cast<std::size_t>(segment.size));
-    if (bytes && has_note_of(*bytes, segment.alignment == 8 ? 8 : 4, kNoteOwner)) return true;
-  }
-  return false;
-}
-
-// --- Look-up. ---
-
-/// The value of the first entry of that name, as getenv(3) would find it.
-std::optional<std::string_view> variable(std::span<const std::string> environment, std::string_view name) {
-  for (const std::string_view entry : environment) {
-    if (entry.size() > name.size() && entry.starts_with(name) && entry[name.size()] == '=') {
-      return entry.substr(name.size() + 1);
-    }
-  }
-  return std::nullopt;
-}
-
-std::string_view last_component(std::string_view path) {
-  return path.substr(path.rfind('/') + 1);
-}
-
-/// The folder that a path is in, as written: "/", "/usr/bin", "." for a bare name.
-std::string folder_of(const std::string& path) {
-  const std::size_t slash = path.rfind('/');
-  if (slash == std::string::npos) return ".";
-  return slash == 0 ? "/" : path.substr(0, slash);
-}
-
-/// The directories of PATH in order; "." for an empty entry (POSIX, Environment Variables, PATH).
-std::vector<std::string> search_path(std::span<const std::string> environment) {
-  // Without PATH: the places where images have programs, as containers start them when an image sets no PATH.
-  std::string_view rest = variable(environment, "PATH").value_or("/usr/local/bin:/usr/bin:/bin");
-  std::vector<std::string> folders;
-  for (;;) {
-    const std::size_t colon = rest.find(':');
-    const std::string_view folder = rest.substr(0, colon);
-    folders.emplace_back(folder.empty() ? "." : folder);
-    if (colon == std::string_view::npos) return folders;
-    rest.remove_prefix(colon + 1);
-  }
-}
-
-/// Where .NET is installed on the systems that Microsoft and the distributions make packages for.
-std::vector<std::string> dotnet_folders(const System& system, std::span<const std::string> environment) {
-  std::vector<std::string> folders;
-  // The first line is the directory (hostfxr, pal::get_dotnet_self_registered_dir).
-  if (const auto text = system.read_file("/etc/dotnet/install_location"); text && text->starts_with('/')) {
-    folders.push_back(text->substr(0, text->find_first_of("\r\n")));
-  }
-  folders.insert(folders.end(), {"/usr/share/dotnet", "/usr/lib64/dotnet", "/usr/lib/dotnet"});
-  if (const auto root = variable(environment, "DOTNET_ROOT"); root && !root->empty()) folders.emplace_back(*root);
-  return folders;
-}
-
-/// What a look-up finds at a path.
-enum class Candidate : std::uint8_t { program, itself, not_executable, missing };
-
-/// What is at a path. Three system calls for an ordinary program, and the file is opened once.
-Candidate examine(const System& system, const std::string& path) {
-  if (const auto permission = system.executable(path); !permission) {
-    // EACCES is the answer for an unsearchable folder above it too.
-    const bool exists = permission.error().code == EACCES && system.status(path);
-    return exists ? Candidate::not_executable : Candidate::missing;
-  }
-  auto head = system.read_part(path, 0, kHeadSize);
-  if (head) return has_mark({system, path, *std::move(head)}) ? Candidate::itself : Candidate::program;
-  if (head.error().code == EISDIR) return Candidate::not_executable;
-  // Executable and unreadable (mode 0111) is a program all the same.
-  const auto status = system.status(path);
-  return status && status->type == FileType::regular ? Candidate::program : Candidate::not_executable;
-}
-
-/// Notes in `lookup` what is at a path; true when it is the program.
-bool take(const System& system, const std::string& path, Lookup& lookup) {
-  lookup.tried.push_back(path);
-  switch (examine(system, path)) {
-    case Candidate::program:
-      lookup.path = path;
-      return true;
-    case Candidate::itself:
-      lookup.skipped_itself = true;
-      return false;
-    case Candidate::not_executable:
-      if (lookup.not_executable.empty()) lookup.not_executable = path;
-      return false;
-    case Candidate::missing:
-      return false;
-  }
-  return false;
-}
-
-/// Tries a name in each directory; true when it is found. Paths longer than the kernel takes are left out, which keeps
-/// a long name with a long PATH from costing their product.
-bool take_first(const System& system, const std::vector<std::string>& folders, std::string_view name, Lookup& lookup) {
-  return std::ranges::any_of(folders, [&](const std::string& folder) {
-    const std::string separator = folder.ends_with('/') ? "" : "/";
-    return folder.size() + name.size() + 1 < PATH_MAX && take(system, folder + separator + std::string(name), lookup);
-  });
-}
 
 // --- Explanations. ---
 
@@ -299,7 +76,7 @@ LinkEnd follow_link(const System& system, const std::string& link) {
     if (!target) return end;
     ++end.links;
     // ".." is left in place: textually it must not be resolved, the directory before it may be a link.
-    end.path = target->starts_with('/') ? *target : folder_of(end.path) + "/" + *target;
+    end.path = target->starts_with('/') ? *target : path::folder_of(end.path) + "/" + *target;
   }
   end.endless = true;
   return end;
@@ -367,11 +144,12 @@ Failure component_fault(const Walk& walk, const std::string& path, const system:
                         quote(error.message()), "check the volume and the security profile of the container");
   }
   // The first component that is missing: the file itself, or a directory on the way to it.
-  const std::string folder = folder_of(path);
-  const std::string why = path == command ? fmt::format("{} holds no {}", quote(folder), quote(last_component(path)))
-                                          : fmt::format("{} does not exist", quote(path));
+  const std::string folder = path::folder_of(path);
+  const std::string why = path == command
+                              ? fmt::format("{} holds no {}", quote(folder), quote(path::last_component(path)))
+                              : fmt::format("{} does not exist", quote(path));
   return make_failure(Id::not_found, kNotFound, cannot_start(command, "not found"), why,
-                      suggest(system, folder, last_component(path)));
+                      suggest(system, folder, path::last_component(path)));
 }
 
 /// What is wrong with a directory on the way, if something is.
@@ -434,7 +212,7 @@ std::optional<Failure> permission_fault(const System& system, const std::string&
 
 /// What the kernel makes of a program's first bytes.
 struct Program {
-  std::optional<Elf> elf;
+  std::optional<elf::Headers> elf;
   bool script = false;
   std::string interpreter;  ///< of a script or of PT_INTERP; empty when there is none
   std::string head;
@@ -451,22 +229,21 @@ std::string script_interpreter(std::string_view head) {
 }
 
 /// PT_INTERP, the dynamic loader; empty for a static program.
-std::string elf_interpreter(const Content& content, const Elf& elf) {
-  const auto segment = std::ranges::find(elf.segments, std::uint32_t{PT_INTERP}, &Segment::type);
-  if (segment == elf.segments.end() || segment->size > PATH_MAX) return {};
+std::string elf_interpreter(const elf::Content& content, const elf::Headers& headers) {
+  const auto segment = std::ranges::find(headers.segments, std::uint32_t{PT_INTERP}, &elf::Segment::type);
+  if (segment == headers.segments.end() || segment->size > PATH_MAX) return {};
   const std::string bytes = content.part(segment->offset, static_cast<std::size_t>(segment->size)).value_or("");
   return bytes.substr(0, bytes.find('\0'));
 }
 
 /// Nothing when the file cannot be read.
 std::optional<Program> read_program(const System& system, const std::string& path) {
-  auto head = system.read_part(path, 0, kHeadSize);
-  if (!head) return std::nullopt;
-  const Content content(system, path, *std::move(head));
-  Program program{.elf = parse_elf(content), .script = false, .interpreter = {}, .head = content.head()};
+  const auto content = elf::Content::open(system, path);
+  if (!content) return std::nullopt;
+  Program program{.elf = elf::parse(*content), .script = false, .interpreter = {}, .head = content->head()};
   program.script = program.head.starts_with("#!");
   if (program.script) program.interpreter = script_interpreter(program.head);
-  if (program.elf) program.interpreter = elf_interpreter(content, *program.elf);
+  if (program.elf) program.interpreter = elf_interpreter(*content, *program.elf);
   return program;
 }
 
@@ -520,7 +297,7 @@ Failure interpreter_missing(const System& system, const std::string& command, co
 
 /// ENOENT although the program is there: the kernel means its loader. The usual cause is the other C library.
 Failure loader_missing(const std::string& command, const std::string& program, const std::string& loader) {
-  const std::string_view name = last_component(loader);
+  const std::string_view name = path::last_component(loader);
   std::string why =
       fmt::format("{} needs the loader {}, which this image does not have", quote(program), quote(loader));
   std::string next = "use an image that has this loader, or a program that is linked statically";
@@ -721,30 +498,30 @@ std::string describe_folders(const std::vector<std::string>& paths) {
   constexpr std::size_t kMost = 12;
   std::string text;
   for (std::size_t i = 0; i < std::min(paths.size(), kMost); ++i) {
-    text += (i == 0 ? "" : ", ") + quote(folder_of(paths[i]));
+    text += (i == 0 ? "" : ", ") + quote(path::folder_of(paths[i]));
   }
   if (paths.size() > kMost) text += fmt::format(", and {} more", paths.size() - kMost);
   return text.empty() ? "nowhere" : text;
 }
 
 /// "looked in /usr/bin, /bin (PATH=/usr/bin:/bin)"
-std::string describe_search(const Lookup& lookup, std::span<const std::string> environment) {
-  const auto path = variable(environment, "PATH");
+std::string describe_search(const lookup::Lookup& lookup, std::span<const std::string> environment) {
+  const auto path = environment::value(environment, "PATH");
   const std::string setting = path ? fmt::format("PATH={}", quote(*path)) : "PATH is not set";
   const char* const skipped = lookup.skipped_itself ? "; a file there is portshim itself" : "";
   return fmt::format("looked in {} ({}){}", describe_folders(lookup.tried), setting, skipped);
 }
 
 /// dotnet is not in PATH: it is installed elsewhere, or the image has no .NET at all.
-Failure no_dotnet(const System& system, const std::string& command, const Lookup& lookup,
+Failure no_dotnet(const System& system, const std::string& command, const lookup::Lookup& lookup,
                   std::span<const std::string> environment) {
   std::string searched = describe_search(lookup, environment);
-  Lookup elsewhere;
-  if (take_first(system, dotnet_folders(system, environment), "dotnet", elsewhere)) {
+  const lookup::Lookup elsewhere = lookup::find_installed_dotnet(system, environment);
+  if (!elsewhere.path.empty()) {
     const std::string path = quote(elsewhere.path);
     return make_failure(Id::not_found, kNotFound, cannot_start(command, "not found in PATH"),
                         fmt::format("{}; it is {}", searched, path),
-                        fmt::format("add {} to PATH, or write {}", quote(folder_of(elsewhere.path)), path));
+                        fmt::format("add {} to PATH, or write {}", quote(path::folder_of(elsewhere.path)), path));
   }
   // The look-up itself may have gone there already.
   const bool went_there = std::ranges::find(lookup.tried, elsewhere.tried.front()) != lookup.tried.end();
@@ -761,7 +538,7 @@ std::string name_hint(const System& system, const std::string& command) {
   if (command.contains(' ')) return R"(write each argument as a word of its own: ["dotnet", "App.dll"])";
   if (const auto dotnet = start_with_dotnet(command)) return *dotnet;
   const std::string local = "./" + command;
-  if (examine(system, local) == Candidate::program) {
+  if (lookup::is_program(system, local)) {
     return fmt::format("the working directory is not searched: write {}", quote(local));
   }
   return "install it in the image, or write its full path";
@@ -769,31 +546,7 @@ std::string name_hint(const System& system, const std::string& command) {
 
 }  // namespace
 
-bool is_portshim(const System& system, const std::string& path) {
-  auto head = system.read_part(path, 0, kHeadSize);
-  return head && has_mark({system, path, *std::move(head)});
-}
-
-Lookup find(const System& system, const std::string& command, std::span<const std::string> environment,
-            bool by_other_name) {
-  Lookup lookup;
-  if (command.contains('/')) {
-    if (take(system, command, lookup)) return lookup;
-    if (!lookup.skipped_itself && !by_other_name) return lookup;
-  }
-  // No directory can hold such a name, and joining it with every directory would cost.
-  const std::string_view name = last_component(command);
-  if (name.empty() || name.size() > NAME_MAX) return lookup;
-  // portshim as COMMAND of portshim is meant: another program of its name is not.
-  if (lookup.skipped_itself && name.starts_with("portshim")) return lookup;
-  if (take_first(system, search_path(environment), name, lookup)) return lookup;
-  if (name == "dotnet" && (lookup.skipped_itself || by_other_name)) {
-    take_first(system, dotnet_folders(system, environment), name, lookup);
-  }
-  return lookup;
-}
-
-Failure explain_lookup(const System& system, const std::string& command, const Lookup& lookup,
+Failure explain_lookup(const System& system, const std::string& command, const lookup::Lookup& lookup,
                        std::span<const std::string> environment) {
   // As execvp(3) has it: what was found but may not be executed is the answer, not that nothing else was found.
   if (!lookup.not_executable.empty()) return explain_exec(system, lookup.not_executable, {EACCES, ""});
@@ -806,7 +559,7 @@ Failure explain_lookup(const System& system, const std::string& command, const L
     if (!is_link(system, tried)) continue;
     if (auto fault = path_fault(walk, tried)) return *fault;
   }
-  if (last_component(command) == "dotnet") return no_dotnet(system, command, lookup, environment);
+  if (path::last_component(command) == "dotnet") return no_dotnet(system, command, lookup, environment);
   const char* const reason = lookup.skipped_itself ? "only portshim itself goes by that name" : "not found";
   const std::string next = lookup.skipped_itself ? kCorrectCommand : name_hint(system, command);
   return make_failure(Id::not_found, kNotFound, cannot_start(command, reason), describe_search(lookup, environment),

@@ -1,4 +1,4 @@
-// Finding COMMAND, recognising portshim itself, exec, and the real cause when exec fails.
+// The real cause when COMMAND cannot be found or executed.
 #pragma once
 
 #include <optional>
@@ -8,29 +8,10 @@
 #include <vector>
 
 #include "shim/finding.h"
+#include "shim/lookup.h"
 #include "shim/system.h"
 
 namespace portshim::launch {
-
-/// What a look-up of COMMAND found.
-struct Lookup {
-  std::string path;                ///< the file to execute; empty when nothing was found
-  std::vector<std::string> tried;  ///< the paths looked at, in order
-  std::string not_executable;      ///< the first existing file that may not be executed (or directory), else empty
-  bool skipped_itself = false;     ///< a file that is portshim itself was passed over
-};
-
-/// The real program that `command` means, skipping files that are portshim itself (is_portshim). A name with a '/' is
-/// that path; without, PATH is searched (`path`; when unset, "/usr/local/bin:/usr/bin:/bin" is the default; an empty
-/// entry is the cwd). Where portshim was skipped (or `by_other_name`) and the name is "dotnet", also the folder named
-/// in /etc/dotnet/install_location, /usr/share/dotnet, /usr/lib64/dotnet, /usr/lib/dotnet, $DOTNET_ROOT. A path that is
-/// portshim itself is looked for by its last component.
-[[nodiscard]] Lookup find(const system::System& system, const std::string& command,
-                          std::span<const std::string> environment, bool by_other_name);
-
-/// True when the file is a copy of portshim: an ELF file with its note (owner "portshim"). Reads the ELF header, the
-/// program headers and PT_NOTE segments only.
-[[nodiscard]] bool is_portshim(const system::System& system, const std::string& path);
 
 /// Why a COMMAND that was not found or could not be executed cannot run, and the exit code (126, 127).
 struct Failure {
@@ -39,8 +20,8 @@ struct Failure {
 };
 
 /// The failure of a look-up that found nothing.
-[[nodiscard]] Failure explain_lookup(const system::System& system, const std::string& command, const Lookup& lookup,
-                                     std::span<const std::string> environment);
+[[nodiscard]] Failure explain_lookup(const system::System& system, const std::string& command,
+                                     const lookup::Lookup& lookup, std::span<const std::string> environment);
 
 /// The real cause of a failed execve of `path`.
 [[nodiscard]] Failure explain_exec(const system::System& system, const std::string& path, const system::Error& error);

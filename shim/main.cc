@@ -13,11 +13,14 @@
 #include <vector>
 
 #include "shim/diagnosis.h"
+#include "shim/environment.h"
 #include "shim/finding.h"
 #include "shim/hosting.h"
 #include "shim/launch.h"
 #include "shim/log.h"
+#include "shim/lookup.h"
 #include "shim/options.h"
+#include "shim/path.h"
 #include "shim/policy.h"
 #include "shim/privilege.h"
 #include "shim/report.h"
@@ -44,7 +47,7 @@ struct Start {
 struct Request {
   options::Invocation invocation;
   std::size_t command = 0;  ///< index in Start::argv
-  launch::Lookup lookup;
+  lookup::Lookup lookup;
 
   [[nodiscard]] const options::Options& options() const { return invocation.options; }
 };
@@ -52,14 +55,10 @@ struct Request {
 void say(system::System& system, const Start& start, const options::Options& options,
          std::span<const Finding> findings) {
   if (findings.empty()) return;
-  const auto value = [&](std::string_view name) { return options::variable(start.environment, name).value_or(""); };
+  const auto value = [&](std::string_view name) { return environment::value(start.environment, name).value_or(""); };
   const bool colour = log::wants_colour(system.is_terminal(STDERR_FILENO), value("NO_COLOR"), value("TERM"));
   log::Log log(system, options.log_format, options.log_level, colour);
   for (const Finding& finding : findings) log.say(finding);
-}
-
-std::string_view base_name(std::string_view path) {
-  return path.substr(path.rfind('/') + 1);
 }
 
 Request read_request(const system::System& system, const Start& start) {
@@ -71,9 +70,9 @@ Request read_request(const system::System& system, const Start& start) {
   };
   while (!ends_here(request.invocation) && request.command < start.argv.size()) {
     const std::string& command = start.argv[request.command];
-    request.lookup = launch::find(system, command, start.environment, request.invocation.by_other_name);
-    const bool nested =
-        request.lookup.path.empty() && request.lookup.skipped_itself && base_name(command).starts_with("portshim");
+    request.lookup = lookup::find(system, command, start.environment, request.invocation.by_other_name);
+    const bool nested = request.lookup.path.empty() && request.lookup.skipped_itself &&
+                        path::last_component(command).starts_with("portshim");
     if (!nested) break;
     // portshim as COMMAND of portshim: its command line is read here, and it runs once.
     const std::span rest = std::span(start.argv).subspan(request.command);

@@ -13,6 +13,8 @@
 #include <charconv>
 #include <utility>
 
+#include "shim/environment.h"
+
 namespace portshim::options {
 
 namespace {
@@ -394,7 +396,7 @@ class CommandLine {
 void read_variables(std::span<const std::string> environment, Values& values, Invocation& result) {
   for (const Setting& setting : kSettings) {
     if (setting.variable.empty()) continue;
-    const std::string_view text = variable(environment, setting.variable).value_or("");
+    const std::string_view text = environment::value(environment, setting.variable).value_or("");
     if (text.empty() || values.hold(setting.name, text)) continue;
     const std::string_view used = setting.replacement.empty() ? "the default" : setting.replacement;
     result.invalid.push_back({.id = Id::invalid_setting,
@@ -492,7 +494,7 @@ Invocation parse(std::span<const std::string> argv, std::span<const std::string>
   if (result.refusal || only_information) return result;
   if (result.command == argv.size()) {
     refuse_missing_command(result);
-  } else if (!variable(environment, "PORTSHIM_USER").value_or("").empty()) {
+  } else if (!environment::value(environment, "PORTSHIM_USER").value_or("").empty()) {
     refuse_user(result);
   }
   return result;
@@ -517,14 +519,6 @@ std::string version() {
 
 std::string_view to_string(Mode mode) {
   return kModes.at(std::to_underlying(mode));
-}
-
-std::optional<std::string_view> variable(std::span<const std::string> environment, std::string_view name) {
-  for (const std::string_view entry : environment) {
-    if (entry.size() > name.size() && entry[name.size()] == '=' && entry.starts_with(name))
-      return entry.substr(name.size() + 1);
-  }
-  return std::nullopt;
 }
 
 }  // namespace portshim::options

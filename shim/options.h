@@ -73,7 +73,4 @@ struct Invocation {
 /// "off", "explain", "validate", "rewrite"
 [[nodiscard]] std::string_view to_string(Mode mode);
 
-/// The value of a variable in an environment block (the first entry of that name), or nothing.
-[[nodiscard]] std::optional<std::string_view> variable(std::span<const std::string> environment, std::string_view name);
-
 }  // namespace portshim::options

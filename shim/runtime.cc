@@ -7,8 +7,10 @@
 #include <array>
 #include <cerrno>
 #include <charconv>
-#include <cstring>
 #include <string_view>
+
+#include "shim/elf.h"
+#include "shim/path.h"
 
 namespace portshim::runtime {
 namespace {
@@ -20,10 +22,6 @@ std::string lower(std::string_view text) {
   std::ranges::transform(out, out.begin(),
                          [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c; });
   return out;
-}
-
-std::string_view base_name(std::string_view path) {
-  return path.substr(path.rfind('/') + 1);
 }
 
 /// hostfxr's host options, each followed by a value (command_line.cpp).
@@ -148,35 +146,13 @@ constexpr std::array<unsigned char, 32> kBundleMarker = {
     0x8b, 0x12, 0x02, 0xb9, 0x6a, 0x61, 0x20, 0x38, 0x72, 0x7b, 0x93, 0x02, 0x14, 0xd7, 0xa0, 0x32,
     0x13, 0xf5, 0xb9, 0xe6, 0xef, 0xae, 0x33, 0x18, 0xee, 0x3b, 0x2d, 0xce, 0x24, 0xb3, 0x6a, 0xae};
 
-/// A range of a file.
-struct Range {
-  std::uint64_t offset = 0;
-  std::uint64_t size = 0;
-};
-
-/// What a 64-bit little-endian ELF file loads as writable data (elf(5)); the marker is there, before the bundled files.
-std::vector<Range> writable_segments(const std::string& header) {
+/// The marker is in the writable data of the host, before the bundled files.
+bool is_bundle(const elf::Content& content, const elf::Headers& headers) {
   constexpr std::uint64_t kMostRead = std::uint64_t{16} << 20U;
-  std::vector<Range> out;
-  Elf64_Ehdr elf;
-  if (header.size() < sizeof elf) return out;
-  std::memcpy(&elf, header.data(), sizeof elf);
-  if (elf.e_ident[EI_CLASS] != ELFCLASS64 || elf.e_ident[EI_DATA] != ELFDATA2LSB) return out;
-  for (std::size_t i = 0; i < elf.e_phnum; ++i) {
-    const std::uint64_t at = elf.e_phoff + (i * sizeof(Elf64_Phdr));
-    if (elf.e_phoff > header.size() || at + sizeof(Elf64_Phdr) > header.size()) break;
-    Elf64_Phdr segment;
-    std::memcpy(&segment, header.data() + at, sizeof segment);
-    const bool writable = segment.p_type == PT_LOAD && (segment.p_flags & PF_W) != 0;
-    if (writable) out.push_back({.offset = segment.p_offset, .size = std::min(segment.p_filesz, kMostRead)});
-  }
-  return out;
-}
-
-bool is_bundle(const system::System& system, const std::string& path, const std::string& header) {
   const std::string_view marker(reinterpret_cast<const char*>(kBundleMarker.data()), kBundleMarker.size());
-  for (const Range& range : writable_segments(header)) {
-    const auto data = system.read_part(path, range.offset, range.size);
+  for (const elf::Segment& segment : headers.segments) {
+    if (segment.type != PT_LOAD || (segment.flags & PF_W) == 0 || segment.size > kMostRead) continue;
+    const auto data = content.part(segment.offset, static_cast<std::size_t>(segment.size));
     if (!data) continue;
     const std::size_t at = data->find(marker);
     if (at == std::string::npos || at < sizeof(std::uint64_t)) continue;
@@ -187,10 +163,10 @@ bool is_bundle(const system::System& system, const std::string& path, const std:
 
 std::optional<App> classify_apphost(const system::System& system, std::span<const std::string> argv,
                                     const std::string& path) {
-  constexpr std::size_t kHeaders = 4096;
   if (path.empty()) return std::nullopt;
-  const auto header = system.read_part(path, 0, kHeaders);
-  if (!header || !header->starts_with(ELFMAG)) return std::nullopt;
+  const auto content = elf::Content::open(system, path);
+  const auto headers = content ? elf::parse(*content) : std::nullopt;
+  if (!headers) return std::nullopt;
   App app{.kind = Kind::apphost, .assembly = {}, .first_argument = 0, .asp_net_core = {}, .major = {}};
   std::string ignored;
   app.first_argument = skip_host_options(argv, 1, false, ignored);
@@ -202,7 +178,7 @@ std::optional<App> classify_apphost(const system::System& system, std::span<cons
     read_runtimeconfig(system, app);
     return app;
   }
-  if (!is_bundle(system, real, *header)) return std::nullopt;
+  if (!is_bundle(*content, *headers)) return std::nullopt;
   return app;
 }
 
@@ -221,7 +197,8 @@ std::string_view to_string(Kind kind) {
 }
 
 App classify(const system::System& system, std::span<const std::string> argv, const std::string& path) {
-  if (base_name(argv[0]) == "dotnet" || base_name(path) == "dotnet") return classify_dotnet(system, argv);
+  if (path::last_component(argv[0]) == "dotnet" || path::last_component(path) == "dotnet")
+    return classify_dotnet(system, argv);
   if (auto app = classify_apphost(system, argv, path)) return *std::move(app);
   return {.kind = Kind::other, .assembly = {}, .first_argument = argv.size(), .asp_net_core = {}, .major = {}};
 }

@@ -1,3 +1,4 @@
+// COMMAND from its look-up to the failure of exec: modules lookup (with elf) and launch.
 #include "shim/launch.h"
 
 #include <elf.h>
@@ -28,9 +29,9 @@ using portshim::finding::Severity;
 using portshim::launch::explain_exec;
 using portshim::launch::explain_lookup;
 using portshim::launch::Failure;
-using portshim::launch::find;
-using portshim::launch::is_portshim;
-using portshim::launch::Lookup;
+using portshim::lookup::find;
+using portshim::lookup::is_portshim;
+using portshim::lookup::Lookup;
 using portshim::support::Call;
 using portshim::support::FakeSystem;
 using portshim::system::kNetBindService;

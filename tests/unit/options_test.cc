@@ -6,6 +6,8 @@
 #include <algorithm>
 #include <sstream>
 
+#include "shim/environment.h"
+
 namespace portshim::options {
 namespace {
 
@@ -579,11 +581,11 @@ TEST(Variables, TheFirstEntryOfANameCounts) {
 
 TEST(Variables, AreFoundByTheirWholeName) {
   const Strings environment{"AB=1", "A", "A=2", "A=3", "=4", "C=", "D=x=y"};
-  EXPECT_EQ(variable(environment, "A"), "2");
-  EXPECT_EQ(variable(environment, "C"), "");
-  EXPECT_EQ(variable(environment, "D"), "x=y");
-  EXPECT_EQ(variable(environment, "B"), std::nullopt);
-  EXPECT_EQ(variable(environment, "ABC"), std::nullopt);
+  EXPECT_EQ(environment::value(environment, "A"), "2");
+  EXPECT_EQ(environment::value(environment, "C"), "");
+  EXPECT_EQ(environment::value(environment, "D"), "x=y");
+  EXPECT_EQ(environment::value(environment, "B"), std::nullopt);
+  EXPECT_EQ(environment::value(environment, "ABC"), std::nullopt);
 }
 
 TEST(Variables, AHundredThousandOfThemAreRead) {

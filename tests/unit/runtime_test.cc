@@ -25,6 +25,7 @@ std::string elf_with(const std::string& data) {
   header.e_ident[EI_CLASS] = ELFCLASS64;
   header.e_ident[EI_DATA] = ELFDATA2LSB;
   header.e_phoff = sizeof header;
+  header.e_phentsize = sizeof(Elf64_Phdr);
   header.e_phnum = 1;
   Elf64_Phdr segment{};
   segment.p_type = PT_LOAD;
