@@ -60,6 +60,7 @@ struct Host {
   SettingPtr https_ports;
   bool prefer_if_urls = false;  ///< preferHostingUrls
   Form urls_form = Form::url_list;
+  bool has_kestrel = false;        ///< there is something in the Kestrel section
   std::optional<Failure> failure;  ///< the app dies when the host is built
 };
 
@@ -201,14 +202,11 @@ Host build(Builder builder, int major, const Providers& from) {
     host.failure = Failure{.exception = from.arguments.error(), .certain = true, .source = {}};
     return host;
   }
-  switch (builder) {
-    case Builder::gh:
-      return build_generic_host(major, from);
-    case Builder::wh:
-      return build_web_host(from);
-    default:
-      return build_web_application(builder, major, from);
-  }
+  Host host = builder == Builder::gh   ? build_generic_host(major, from)
+              : builder == Builder::wh ? build_web_host(from)
+                                       : build_web_application(builder, major, from);
+  host.has_kestrel = !host.app.children("Kestrel").empty();
+  return host;
 }
 
 /// HttpProtocols as ConfigurationReader.ParseProtocols reads it: flags 1, 2, 4; nothing for unknown text.
@@ -242,7 +240,7 @@ class Start {
         builder_(builder),
         major_(major),
         lenient_(lenient),
-        default_protocols_(parse_protocols(kestrel("EndpointDefaults:Protocols")).value_or(kDefaultProtocols)),
+        default_protocols_(read_default_protocols()),
         default_certificate_(input.certificate_in_code || has_certificate("Certificates:Default")) {}
 
   Run run() {
@@ -251,7 +249,7 @@ class Start {
       return std::move(run_);
     }
     std::vector<Candidate> endpoints;
-    if (builder_ != Builder::empty && !read_endpoints(endpoints)) return std::move(run_);
+    if (host_.has_kestrel && builder_ != Builder::empty && !read_endpoints(endpoints)) return std::move(run_);
     std::vector<Candidate> addresses = read_addresses();
     const bool prefer = host_.prefer_if_urls && !addresses.empty();
     const bool takes_addresses = endpoints.empty() || prefer;
@@ -267,7 +265,13 @@ class Start {
     return false;
   }
 
-  [[nodiscard]] std::string_view kestrel(const std::string& key) const { return host_.app.value("Kestrel:" + key); }
+  [[nodiscard]] std::string_view kestrel(const std::string& key) const {
+    return host_.has_kestrel ? host_.app.value("Kestrel:" + key) : std::string_view();
+  }
+
+  [[nodiscard]] std::int32_t read_default_protocols() const {
+    return parse_protocols(kestrel("EndpointDefaults:Protocols")).value_or(kDefaultProtocols);
+  }
 
   [[nodiscard]] bool has_certificate(const std::string& section) const {
     return !kestrel(section + ":Path").empty() || !kestrel(section + ":Subject").empty();
@@ -524,7 +528,10 @@ std::vector<Prediction> predict(const Input& input) {
     for (const Builder builder : input.builders) {
       for (const int major : input.majors) {
         if (major < 8 && (builder == Builder::slim || builder == Builder::empty)) continue;
-        out.push_back(predict_one(input, from, builder, major));
+        // 8 and 9 decide alike in everything that is predicted here.
+        const bool same = major == 9 && !out.empty() && out.back().major == 8 && out.back().builder == builder;
+        out.push_back(same ? Prediction(out.back()) : predict_one(input, from, builder, major));
+        out.back().major = major;
         out.back().variant = variant;
       }
     }

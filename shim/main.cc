@@ -205,7 +205,7 @@ Prediction predict(const system::System& system, const Start& start, const Reque
   kernel.ask(questions(prediction, options.check != options::Check::no));
   settle_floor(prediction, options, kernel);
   prediction.rules.verdict = [&kernel](const address::Target& target) { return kernel.verdict(target); };
-  prediction.plan = policy::make_plan(prediction.input, prediction.rules);
+  prediction.plan = policy::make_plan(prediction.input, prediction.predictions, prediction.rules);
   prediction.diagnosis = diagnosis::diagnose(situation_of(prediction, options));
   prediction.rules.verdict = {};  // its kernel ends here
   const std::vector<Finding>& invalid = request.invocation.invalid;

@@ -705,11 +705,22 @@ std::vector<LowSetting> low_settings(const Input& input, const std::vector<Predi
 }
 
 Plan make_plan(const Input& input, const Rules& rules) {
-  Plan plan{
-      .after = input, .removed = {}, .edits = {}, .expansions = {}, .repairs = {}, .decisions = {}, .predictions = {}};
+  return make_plan(input, hosting::predict(input), rules);
+}
+
+Plan make_plan(const Input& input, std::vector<Prediction> predictions, const Rules& rules) {
+  Plan plan{.after = input,
+            .removed = {},
+            .edits = {},
+            .expansions = {},
+            .repairs = {},
+            .decisions = {},
+            .predictions = std::move(predictions)};
   const Editor editor(input);
-  if (rules.expand) expand_settings(plan, rules, editor);
-  plan.predictions = hosting::predict(plan.after);
+  if (rules.expand) {
+    expand_settings(plan, rules, editor);
+    plan.predictions = hosting::predict(plan.after);
+  }
   std::set<Place> hopeless;
   for (std::size_t round = 0; round < kMaxRounds && repair_one(plan, rules, editor, hopeless); ++round) {
   }

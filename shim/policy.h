@@ -119,6 +119,9 @@ struct Plan {
 /// Makes the plan for rewrite: fill in (--expand), repair, move; each step is proved by predicting again, and what
 /// fails the proof is left out.
 [[nodiscard]] Plan make_plan(const hosting::Input& input, const Rules& rules);
+/// The same, where `predictions` of `input` are at hand.
+[[nodiscard]] Plan make_plan(const hosting::Input& input, std::vector<hosting::Prediction> predictions,
+                             const Rules& rules);
 
 /// True when a port may be tried although it is low: the plan left it because the kernel allows it.
 [[nodiscard]] bool is_excused(const Plan& plan, const config::Origin& origin, std::uint16_t port);
