@@ -565,6 +565,10 @@ std::size_t trailing_space(std::string_view text) {
 
 }  // namespace
 
+bool has_port(const Target& target) {
+  return target.bind != Bind::unix_socket && target.bind != Bind::named_pipe && target.port != 0;
+}
+
 std::expected<Parts, Exception> parse(std::string_view address, int major) {
   const std::size_t delimiter = address.find(kSchemeDelimiter);
   if (delimiter == std::string_view::npos) return invalid_url(address);

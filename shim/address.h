@@ -7,6 +7,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <vector>
 
 namespace portshim::address {
 
@@ -14,6 +15,7 @@ namespace portshim::address {
 struct Exception {
   std::string type;  ///< full name, as "System.FormatException"
   std::string message;
+  std::vector<std::string> causes = {};  ///< the inner exceptions, outermost first: "System.FormatException: text"
   bool operator==(const Exception&) const = default;
 };
 
@@ -54,6 +56,9 @@ struct Target {
   std::uint16_t port = 0;  ///< 0 for unix_socket and named_pipe
   bool operator==(const Target&) const = default;
 };
+
+/// True where a port is bound that was asked for: no socket path, no pipe, not port 0.
+[[nodiscard]] bool has_port(const Target& target);
 
 /// BindingAddress.Parse. `major` is the .NET major version, 6 or later.
 [[nodiscard]] std::expected<Parts, Exception> parse(std::string_view address, int major);

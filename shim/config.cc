@@ -13,6 +13,11 @@
 namespace portshim::config {
 namespace {
 
+/// What some builder reads, besides the Kestrel section (kestrel.md sections 3.1, 3.3, 3.7, 6).
+constexpr std::array<std::string_view, 11> kKeys = {"URLS",        "HTTP_PORTS",  "HTTPS_PORTS", "PREFERHOSTINGURLS",
+                                                    "ENVIRONMENT", "CONTENTROOT", "SERVER.URLS", "APPLICATIONNAME",
+                                                    "PORT",        "APPL_PATH",   "TOKEN"};
+
 constexpr std::uint32_t kInvalid = 0xFFFFFFFF;
 
 /// Decodes the code point at `at` and moves behind it; kInvalid (and one byte further) for invalid UTF-8.
@@ -61,31 +66,18 @@ char upper_ascii(char c) {
   return c >= 'a' && c <= 'z' ? static_cast<char>(c - 'a' + 'A') : c;
 }
 
-/// Keys that some builder reads (kestrel.md sections 3.1, 3.3, 3.4, 3.7, 6).
-bool is_read(std::string_view folded_key) {
-  static constexpr std::array<std::string_view, 11> kKeys = {
-      "URLS",        "HTTP_PORTS",      "HTTPS_PORTS", "PREFERHOSTINGURLS", "ENVIRONMENT", "CONTENTROOT",
-      "SERVER.URLS", "APPLICATIONNAME", "PORT",        "APPL_PATH",         "TOKEN"};
-  return folded_key.starts_with("KESTREL:") || std::ranges::find(kKeys, folded_key) != kKeys.end();
-}
-
-/// "__" becomes ':', left to right.
-std::string normalise(std::string_view name) {
-  std::string key;
-  for (std::size_t i = 0; i < name.size(); ++i) {
-    if (name.substr(i, 2) == "__") {
-      key += ':';
-      ++i;
-    } else {
-      key += name[i];
-    }
-  }
-  return key;
-}
-
 bool starts_with_ignoring_case(std::string_view text, std::string_view prefix) {
   return text.size() >= prefix.size() &&
          std::ranges::equal(text.substr(0, prefix.size()), prefix, {}, upper_ascii, upper_ascii);
+}
+
+/// A quick look at a variable's name that spares most of them the rest. No key has a ':' but those of Kestrel.
+bool may_be_read(std::string_view name, std::string_view prefix) {
+  if (!starts_with_ignoring_case(name, prefix)) return false;
+  name.remove_prefix(prefix.size());
+  if (starts_with_ignoring_case(name, "KESTREL")) return true;
+  return std::ranges::any_of(
+      kKeys, [&](std::string_view key) { return name.size() == key.size() && starts_with_ignoring_case(name, key); });
 }
 
 /// The settings that the environment has under a prefix: by folded key, the differently spelled ones in the order of
@@ -99,7 +91,8 @@ std::map<std::string, std::vector<Setting>> collect_environment(std::span<const 
     const std::size_t equals = entry.find('=', 1);  // as .NET: a name may begin with '='
     if (equals == std::string_view::npos) continue;
     const std::string_view name = entry.substr(0, equals);
-    std::string key = normalise(name);
+    if (!may_be_read(name, prefix)) continue;
+    std::string key = key_of_variable(name);
     if (!starts_with_ignoring_case(key, prefix)) continue;
     key.erase(0, prefix.size());
     std::string folded = fold(key);
@@ -133,6 +126,10 @@ std::string fold(std::string_view key) {
   return out;
 }
 
+bool is_true(std::string_view text) {
+  return text == "1" || fold(text) == "TRUE";
+}
+
 bool child_before(std::string_view a, std::string_view b) {
   if (a.empty() || b.empty()) return a.empty() && !b.empty();
   const auto x = address::parse_int32(a);
@@ -140,6 +137,10 @@ bool child_before(std::string_view a, std::string_view b) {
   if (x && y) return *x < *y;
   if (x || y) return x.has_value();
   return fold(a) < fold(b);
+}
+
+bool is_read(std::string_view folded_key) {
+  return folded_key.starts_with("KESTREL:") || std::ranges::find(kKeys, folded_key) != kKeys.end();
 }
 
 void Provider::set(Setting setting) {
@@ -163,6 +164,19 @@ Provider from_environment(std::span<const std::string> environment, std::string_
     provider.set(std::move(settings[std::min(variant, settings.size() - 1)]));
   }
   return provider;
+}
+
+std::string key_of_variable(std::string_view name) {
+  std::string key;
+  for (std::size_t i = 0; i < name.size(); ++i) {
+    if (name.substr(i, 2) == "__") {
+      key += ':';
+      ++i;
+    } else {
+      key += name[i];
+    }
+  }
+  return key;
 }
 
 std::size_t count_variants(std::span<const std::string> environment, std::span<const std::string_view> prefixes,

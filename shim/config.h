@@ -1,4 +1,4 @@
-// .NET configuration providers over the environment and the command line, and how a list of them is read.
+// .NET configuration providers, those over the environment and the command line, and how a list of them is read.
 // Pure.
 #pragma once
 
@@ -19,11 +19,12 @@ namespace portshim::config {
 
 /// Where the text of a setting stands.
 struct Origin {
-  enum class Kind : std::uint8_t { variable, argument, builtin };
+  enum class Kind : std::uint8_t { variable, argument, file, builtin };
   Kind kind = Kind::builtin;
-  std::size_t index = 0;         ///< in the environment block, or in argv (0 = COMMAND)
-  std::size_t value_at = 0;      ///< byte offset of the value in that entry ("NAME=" or "--urls=" come before it)
-  std::string name = "default";  ///< the variable's name as spelled, "argv[N]", or "default"
+  std::size_t index = 0;  ///< in the environment block, in argv (0 = COMMAND), or the number of the file
+  /// Byte offset of the value in that entry ("NAME=" or "--urls=" come before it); of a file, which of its settings.
+  std::size_t value_at = 0;
+  std::string name = "default";  ///< the variable's name as spelled, "argv[N]", "FILE: KEY", or "default"
   bool operator==(const Origin&) const = default;
 };
 
@@ -38,13 +39,24 @@ struct Setting {
 /// Settings are shared by every prediction that they lead to.
 using SettingPtr = std::shared_ptr<const Setting>;
 
+/// The setting itself; null for one that is empty.
+[[nodiscard]] inline SettingPtr non_empty(const SettingPtr& setting) {
+  return setting == nullptr || setting->empty() ? nullptr : setting;
+}
+
 /// Upper-cases as .NET's OrdinalIgnoreCase does: simple case mapping, one code point to one, of UTF-8 text; 'ı', 'ſ'
 /// and the Kelvin sign do not become ASCII (OrdinalCasing.cs). Invalid bytes stay.
 [[nodiscard]] std::string fold(std::string_view key);
 
+/// WebHostUtilities.ParseBool: "true" in any case, or "1".
+[[nodiscard]] bool is_true(std::string_view text);
+
 /// Compares names of endpoints as ConfigurationKeyComparer does: "" first, then integers by value, then the others by
 /// upper-case ordinal.
 [[nodiscard]] bool child_before(std::string_view a, std::string_view b);
+
+/// True for a key (folded) that some builder reads.
+[[nodiscard]] bool is_read(std::string_view folded_key);
 
 /// One source of settings. Keys that no builder reads are not kept.
 class Provider {
@@ -68,6 +80,9 @@ class Provider {
 [[nodiscard]] Provider from_environment(std::span<const std::string> environment, std::string_view prefix,
                                         std::size_t variant);
 
+/// The key that a variable's name stands for: "__" becomes ':', left to right.
+[[nodiscard]] std::string key_of_variable(std::string_view name);
+
 /// The largest number of differently spelled names that become one key under one of the prefixes; 1 when nothing is
 /// ambiguous. `spellings`, when given, receives the origins of each ambiguous key.
 [[nodiscard]] std::size_t count_variants(std::span<const std::string> environment,
@@ -85,6 +100,10 @@ class Configuration {
  public:
   /// `provider` must outlive this.
   void add(const Provider& provider) { layers_.push_back({&provider, nullptr}); }
+  /// The providers of another list, each above those that are here.
+  void add_all(const Configuration& other) {
+    layers_.insert(layers_.end(), other.layers_.begin(), other.layers_.end());
+  }
   void chain(Configuration inner) {
     layers_.push_back({nullptr, std::make_shared<const Configuration>(std::move(inner))});
   }

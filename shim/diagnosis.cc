@@ -32,24 +32,37 @@ std::string_view plural(const std::vector<std::uint16_t>& ports) {
   return ports.size() == 1 ? "port" : "ports";
 }
 
-/// "ASPNETCORE_URLS=http://+:80", "argv[2] '--urls=http://+:80'": where a setting stands and what it says.
-std::string name_setting(const hosting::Input& input, const config::Origin& origin) {
+/// "ASPNETCORE_URLS=http://+:80", "argv[2] '--urls=http://+:80'", "appsettings.json: Urls=http://+:80": where a setting
+/// stands, and with which value.
+std::string name_with(const hosting::Input& input, const config::Origin& origin, std::string_view value) {
   switch (origin.kind) {
     case config::Origin::Kind::variable:
-      return fmt::format("{}={}", quote(origin.name), quote(policy::value_at(input, origin)));
+    case config::Origin::Kind::file:
+      return fmt::format("{}={}", quote(origin.name), quote(value));
     case config::Origin::Kind::argument:
-      return fmt::format("{} '{}'", origin.name, quote(input.argv[origin.index]));
+      return fmt::format("{} '{}{}'", origin.name, quote(input.argv[origin.index].substr(0, origin.value_at)),
+                         quote(value));
     case config::Origin::Kind::builtin:
       break;
   }
   return "the default address http://localhost:5000";
 }
 
-/// The same with another value.
-std::string name_changed(const hosting::Input& input, const config::Origin& origin, std::string_view value) {
-  if (origin.kind == config::Origin::Kind::variable) return fmt::format("{}={}", quote(origin.name), quote(value));
-  return fmt::format("{} '{}{}'", origin.name, quote(input.argv[origin.index].substr(0, origin.value_at)),
-                     quote(value));
+/// The same with the value that it has.
+std::string name_setting(const hosting::Input& input, const kestrel::Source& source) {
+  return name_with(input, source.origin(), source.setting ? source.setting->value.value_or("") : "");
+}
+
+/// What a changed setting is called: a file's is overridden by a variable.
+std::string name_changed(const hosting::Input& input, const config::Origin& origin, std::string_view key,
+                         std::string_view value) {
+  if (origin.kind != config::Origin::Kind::file) return name_with(input, origin, value);
+  return fmt::format("{}={}", quote(edit::overriding_variable(key)), quote(value));
+}
+
+/// "wab 10"
+std::string name_prediction(const Prediction& prediction) {
+  return fmt::format("{} {}", hosting::to_string(prediction.builder), prediction.major);
 }
 
 /// One diagnosis in the making.
@@ -70,6 +83,8 @@ class Writer {
       say_collision();
       if (s_.options.check != options::Check::no) say_in_use();
       say_ambiguous();
+      say_no_effect();
+      say_too_large();
       say_iis();
     }
     std::ranges::stable_sort(out_.findings, std::ranges::greater{}, &Finding::severity);
@@ -125,22 +140,22 @@ class Writer {
 
   void say_expansions() {
     if (!rewrites()) return;
-    for (const policy::Expansion& expansion : s_.plan.expansions) {
+    for (const repair::Expansion& expansion : s_.plan.expansions) {
       add(Id::expanded, Severity::info,
-          fmt::format("filled in the variables of {}", name_changed(s_.input, expansion.origin, expansion.old_value)),
-          "PORTSHIM_EXPAND is on", name_changed(s_.input, expansion.origin, expansion.new_value), "");
+          fmt::format("filled in the variables of {}", name_with(s_.input, expansion.origin, expansion.old_value)),
+          "PORTSHIM_EXPAND is on", name_changed(s_.input, expansion.origin, expansion.key, expansion.new_value), "");
     }
   }
 
   void say_repairs() {
     if (!rewrites()) return;
-    for (const policy::Repair& repair : s_.plan.repairs) {
+    for (const repair::Repair& repair : s_.plan.repairs) {
       add(Id::repaired, Severity::warning,
           fmt::format("{} would have killed the app with white space or quotes that .NET takes for part of the address",
-                      name_changed(s_.input, repair.origin, repair.old_value)),
+                      name_with(s_.input, repair.origin, repair.old_value)),
           fmt::format("{}: {}", repair.exception.type, quote(repair.exception.message)),
           repair.removed ? fmt::format("removed {}", quote(repair.origin.name))
-                         : name_changed(s_.input, repair.origin, repair.new_value),
+                         : name_changed(s_.input, repair.origin, repair.key, repair.new_value),
           "take them out where the value is set");
     }
   }
@@ -148,7 +163,7 @@ class Writer {
   void say_placeholders() {
     std::set<std::pair<std::string, std::string>> said;
     for (const Prediction& prediction : s_.predictions) {
-      for (const hosting::Endpoint& endpoint : prediction.lenient().endpoints) {
+      for (const kestrel::Endpoint& endpoint : prediction.lenient().endpoints) {
         const auto text = address::unparsable_port(endpoint.text);
         if (!text || was_filled_in(endpoint.source.origin(), *text) ||
             !said.insert({endpoint.source.origin().name, std::string(*text)}).second)
@@ -159,13 +174,13 @@ class Writer {
   }
 
   [[nodiscard]] bool was_filled_in(const config::Origin& origin, std::string_view text) const {
-    const auto expansion = std::ranges::find(s_.plan.expansions, origin, &policy::Expansion::origin);
+    const auto expansion = std::ranges::find(s_.plan.expansions, origin, &repair::Expansion::origin);
     return expansion != s_.plan.expansions.end() && !expansion->new_value.contains(text);
   }
 
-  void say_placeholder(const hosting::Endpoint& endpoint, std::string_view text) {
+  void say_placeholder(const kestrel::Endpoint& endpoint, std::string_view text) {
     const bool unfilled = address::has_placeholder(text);
-    const std::string setting = name_setting(s_.input, endpoint.source.origin());
+    const std::string setting = name_setting(s_.input, endpoint.source);
     const std::string what =
         unfilled ? fmt::format("{} has a placeholder that nobody filled in, and .NET takes it for port {}", setting,
                                endpoint.target.port)
@@ -250,12 +265,13 @@ class Writer {
   [[nodiscard]] std::string better(const Decision& decision) const {
     const auto& targets = decision.low.targets;
     const bool plain =
-        decision.moves.size() == 1 && decision.low.form != hosting::Form::single_url &&
+        decision.moves.size() == 1 && decision.low.form != kestrel::Form::single_url &&
         std::ranges::all_of(targets, [](const address::Target& t) { return t.bind == address::Bind::any; });
     const bool same_scheme =
         std::ranges::all_of(targets, [&](const address::Target& t) { return t.https == targets[0].https; });
-    const std::string changed = name_changed(s_.input, decision.low.origin, decision.new_value);
+    const std::string changed = name_with(s_.input, decision.low.origin, decision.new_value);
     if (decision.low.origin.kind == config::Origin::Kind::argument) return "change the argument to " + changed;
+    if (decision.low.origin.kind == config::Origin::Kind::file) return "change the file: " + changed;
     if (!plain || !same_scheme) return fmt::format("set {} in the image or chart", changed);
     const std::string name = fmt::format("ASPNETCORE_{}_PORTS", targets[0].https ? "HTTPS" : "HTTP");
     const bool would_hide_it = config::fold(decision.low.origin.name) != name;
@@ -269,11 +285,10 @@ class Writer {
         join(targets_of(decision)), targets_of(decision).front());
   }
 
-  static constexpr std::string_view kUnlessCode =
-      "unless the app sets its ports in code (or in appsettings files, which this version does not read)";
+  static constexpr std::string_view kUnlessCode = "unless the app sets its ports in code";
 
   [[nodiscard]] std::string what_low(const Decision& decision) const {
-    return fmt::format("{} asks for {} {}, {}", name_changed(s_.input, decision.low.origin, decision.low.value),
+    return fmt::format("{} asks for {} {}, {}", name_with(s_.input, decision.low.origin, decision.low.value),
                        plural(decision.low.ports), join(decision.low.ports), who_cannot(decision.low));
   }
 
@@ -304,20 +319,25 @@ class Writer {
     for (const Move& move : decision.moves) say_move(decision, move);
   }
 
+  [[nodiscard]] std::string name_change(const Decision& decision) const {
+    const config::Origin& origin = decision.low.origin;
+    const std::string changed = name_changed(s_.input, origin, decision.low.key, decision.new_value);
+    return origin.kind == config::Origin::Kind::file ? changed + ", a new variable that overrides the file" : changed;
+  }
+
   void say_moved(const Decision& decision) {
     const bool asked_for = std::ranges::all_of(decision.moves, &Move::mapped);
     add(Id::low_port, asked_for ? Severity::info : Severity::warning, what_low(decision), why_low(decision.low),
-        name_changed(s_.input, decision.low.origin, decision.new_value),
+        name_change(decision),
         fmt::format("{}; better, {}; all this {}", send_traffic(decision), better(decision), kUnlessCode));
   }
 
   void say_added(const Decision& decision) {
     add(Id::low_port_kept, Severity::info,
         fmt::format("{} keeps {} {}, which works here, and gets {} beside it",
-                    name_changed(s_.input, decision.low.origin, decision.low.value), plural(decision.low.ports),
+                    name_with(s_.input, decision.low.origin, decision.low.value), plural(decision.low.ports),
                     join(decision.low.ports), join(targets_of(decision))),
-        "PORTSHIM_KEEP is on and a trial bind was allowed",
-        name_changed(s_.input, decision.low.origin, decision.new_value),
+        "PORTSHIM_KEEP is on and a trial bind was allowed", name_change(decision),
         fmt::format("move Services, probes and HEALTHCHECK to {}, then turn PORTSHIM_KEEP off",
                     join(targets_of(decision))));
   }
@@ -336,7 +356,7 @@ class Writer {
   /// What is peculiar to one port.
   void say_move(const Decision& decision, const Move& move) {
     say_unusable_map(move);
-    const std::string setting = name_changed(s_.input, decision.low.origin, decision.low.value);
+    const std::string setting = name_with(s_.input, decision.low.origin, decision.low.value);
     const std::string name_another = fmt::format("name another port: PORTSHIM_MAP={}:PORT", move.from);
     if (move.outcome == Outcome::kept) {
       add(Id::not_kept, Severity::warning,
@@ -371,11 +391,11 @@ class Writer {
     policy::Rules kernel = s_.rules;
     kernel.denied_is_low = true;
     kernel.floor = 0;
-    for (const policy::LowSetting& low : policy::low_settings(input(), predictions(), kernel)) {
+    for (const policy::LowSetting& low : policy::low_settings(predictions(), kernel)) {
       if (low.ports.front() < s_.rules.floor) continue;
       out_.refuse = true;
       add(Id::low_port, validates() ? Severity::error : Severity::warning,
-          fmt::format("{} asks for {} {}, which uid {} cannot bind here", name_changed(input(), low.origin, low.value),
+          fmt::format("{} asks for {} {}, which uid {} cannot bind here", name_with(input(), low.origin, low.value),
                       plural(low.ports), join(low.ports), s_.identity.uid),
           fmt::format("CAP_NET_BIND_SERVICE is not effective for this process; {}", sysctl()),
           validates() ? nothing_done() : fmt::format("nothing: PORTSHIM_FLOOR={} allows it", s_.rules.floor),
@@ -383,12 +403,24 @@ class Writer {
     }
   }
 
+  [[nodiscard]] std::string why_nothing_done(const Decision& decision) const {
+    const config::Origin::Kind kind = decision.low.origin.kind;
+    if (kind == config::Origin::Kind::argument && !s_.app.is_dotnet())
+      return "nothing: the arguments of a program that is not .NET are left alone";
+    if (decision.unproved.empty()) return "nothing: no change was found after which everything else stays as it is";
+    std::vector<std::string> builders;
+    for (const std::size_t i : decision.unproved) builders.push_back(name_prediction(s_.predictions[i]));
+    const auto tail = std::ranges::unique(builders);
+    builders.erase(tail.begin(), tail.end());
+    return fmt::format(
+        "nothing: no change is right for every builder that the app may use; with {} it would change "
+        "something else",
+        fmt::join(builders, ", "));
+  }
+
   void say_immovable(const Decision& decision) {
     out_.refuse = true;
-    const bool argument = decision.low.origin.kind == config::Origin::Kind::argument && !s_.app.is_dotnet();
-    add(Id::immovable, Severity::error, what_low(decision), why_low(decision.low),
-        argument ? "nothing: the arguments of a program that is not .NET are left alone"
-                 : "nothing: no change was found after which everything else stays as it is",
+    add(Id::immovable, Severity::error, what_low(decision), why_low(decision.low), why_nothing_done(decision),
         "change the setting where it is made");
   }
 
@@ -402,7 +434,7 @@ class Writer {
 
   void say_failures() {
     struct Seen {
-      const hosting::Failure* failure;
+      const kestrel::Failure* failure;
       std::vector<std::string> builders;
       bool in_wab;
     };
@@ -415,7 +447,7 @@ class Writer {
       const auto same =
           std::ranges::find_if(seen, [&](const Seen& s) { return s.failure->exception == failure->exception; });
       Seen& entry = same == seen.end() ? seen.emplace_back(Seen{&*failure, {}, false}) : *same;
-      entry.builders.push_back(fmt::format("{} {}", hosting::to_string(prediction.builder), prediction.major));
+      entry.builders.push_back(name_prediction(prediction));
       entry.in_wab |= prediction.builder == hosting::Builder::wab;
     }
     const std::size_t all = predictions().size();
@@ -428,34 +460,74 @@ class Writer {
   }
 
   /// "http://+:80,http://+:81" is one address to .NET, with a path.
-  static bool has_wrong_separator(const hosting::Failure& failure) {
+  static bool has_wrong_separator(const kestrel::Failure& failure) {
     if (failure.source.setting == nullptr) return false;
-    return std::ranges::any_of(hosting::addresses(failure.source.form, failure.source.setting->value.value_or("")),
+    return std::ranges::any_of(kestrel::addresses(failure.source.form, failure.source.setting->value.value_or("")),
                                [](const std::string& text) { return text.find("://") != text.rfind("://"); });
   }
 
-  void say_failure(const hosting::Failure& failure, Severity severity, const std::string& builders) {
-    const bool named = failure.source.form != hosting::Form::none;
-    const std::string culprit = named ? name_setting(input(), failure.source.origin()) : "the configuration";
+  static Id id_of(kestrel::Fault fault) {
+    switch (fault) {
+      case kestrel::Fault::settings_file:
+        return Id::settings_file;
+      case kestrel::Fault::content_root:
+        return Id::content_root;
+      case kestrel::Fault::certificate:
+        return Id::certificate;
+      case kestrel::Fault::setting:
+        break;
+    }
+    return Id::will_fail;
+  }
+
+  /// What ends the app: a setting, or a file or directory and what names it.
+  [[nodiscard]] std::string culprit_of(const kestrel::Failure& failure) const {
+    const auto& setting = failure.source.setting;
+    if (!failure.path.empty()) {
+      const std::string named_by = setting ? fmt::format(" ({})", quote(setting->origin.name)) : "";
+      return fmt::format("'{}'{}", quote(failure.path), named_by);
+    }
+    // The value of what is no address may be a secret.
+    if (setting && failure.source.form == kestrel::Form::none) return quote(setting->origin.name);
+    return setting ? name_setting(input(), failure.source) : "the configuration";
+  }
+
+  [[nodiscard]] std::string remedy_for(const kestrel::Failure& failure) const {
+    if (failure.fault == kestrel::Fault::settings_file) {
+      const bool positioned =
+          !failure.exception.causes.empty() && failure.exception.causes.back().contains("LineNumber");
+      return positioned ? "correct the file; .NET counts lines and bytes from 0"
+                        : "correct the file, or let the app's user read it";
+    }
+    if (failure.fault == kestrel::Fault::content_root) return "correct the path, or WORKDIR where nothing names it";
+    if (failure.fault == kestrel::Fault::certificate)
+      return "mount the certificate there so that the app's user can read it, or take the setting out";
     const auto repair = std::ranges::find_if(
-        s_.plan.repairs, [&](const policy::Repair& r) { return r.origin == failure.source.origin(); });
-    add(Id::will_fail, severity,
-        fmt::format("{} ends the app at start{}: {}", culprit, builders.empty() ? "" : ", with some builders",
-                    failure.exception.type),
-        fmt::format("{}{}", quote(failure.exception.message), builders.empty() ? "" : " (with " + builders + ")"),
-        severity == Severity::error && validates() ? nothing_done() : "",
-        !rewrites() && named && repair != s_.plan.repairs.end()
-            ? "take out the white space or quotes around it; PORTSHIM=rewrite does so"
-        : has_wrong_separator(failure) ? "separate addresses with ';', without blanks"
-                                       : "correct it where it is set");
+        s_.plan.repairs, [&](const repair::Repair& r) { return r.origin == failure.source.origin(); });
+    const bool repairable = failure.source.form != kestrel::Form::none && repair != s_.plan.repairs.end();
+    if (!rewrites() && repairable) return "take out the white space or quotes around it; PORTSHIM=rewrite does so";
+    if (has_wrong_separator(failure)) return "separate addresses with ';', without blanks";
+    return "correct it where it is set";
+  }
+
+  void say_failure(const kestrel::Failure& failure, Severity severity, const std::string& builders) {
+    // The message of an exception with causes says nothing more than what was said.
+    std::string why = failure.exception.causes.empty() ? quote(failure.exception.message) : "";
+    for (const std::string& cause : failure.exception.causes) why += (why.empty() ? "" : " <- ") + quote(cause);
+    const bool hangs = failure.exception.type == kestrel::kHang;
+    add(id_of(failure.fault), severity,
+        fmt::format("{} {}{}", culprit_of(failure), hangs ? "keeps the app waiting at start" : "ends the app at start",
+                    (builders.empty() ? "" : ", with some builders") + (hangs ? "" : ": " + failure.exception.type)),
+        fmt::format("{}{}", why, builders.empty() ? "" : " (with " + builders + ")"),
+        severity == Severity::error && validates() ? nothing_done() : "", remedy_for(failure));
   }
 
   void say_collision() {
     std::size_t hits = 0;
     bool in_wab = false;
-    std::optional<policy::Collision> first;
+    std::optional<kestrel::Collision> first;
     for (const Prediction& prediction : predictions()) {
-      auto collision = policy::find_collision(prediction.lenient());
+      auto collision = kestrel::find_collision(prediction.lenient());
       if (!collision) continue;
       ++hits;
       in_wab |= prediction.builder == hosting::Builder::wab;
@@ -464,7 +536,7 @@ class Writer {
     if (!first) return;
     const Severity severity = severity_over_builders(hits, predictions().size(), in_wab);
     if (severity == Severity::error) out_.refuse = true;
-    const auto side = [&](const hosting::Endpoint& endpoint) {
+    const auto side = [&](const kestrel::Endpoint& endpoint) {
       return fmt::format("{} ({})", quote(endpoint.text), quote(endpoint.source.origin().name));
     };
     add(Id::collision, severity,
@@ -480,13 +552,13 @@ class Writer {
     if (!s_.rules.verdict) return;
     std::set<std::string> said;
     for (const Prediction& prediction : predictions()) {
-      for (const hosting::Endpoint& endpoint : prediction.lenient().endpoints) {
+      for (const kestrel::Endpoint& endpoint : prediction.lenient().endpoints) {
         if (s_.rules.verdict(endpoint.target) != address::Verdict::taken) continue;
         const std::string target = address::to_string(endpoint.target);
         if (!said.insert(target).second) continue;
         add(Id::address_in_use, Severity::warning,
             fmt::format("port {} of {} is held by another process", endpoint.target.port,
-                        name_setting(input(), endpoint.source.origin())),
+                        name_setting(input(), endpoint.source)),
             fmt::format("a trial bind of {} was answered with EADDRINUSE", target), "",
             "nothing, if that process is the app itself; else give one of them another port");
       }
@@ -499,7 +571,7 @@ class Writer {
     (void)config::count_variants(s_.input.environment, kPrefixes, &spellings);
     for (const auto& origins : spellings) {
       const bool differ = std::ranges::any_of(origins, [&](const config::Origin& origin) {
-        return policy::value_at(s_.input, origin) != policy::value_at(s_.input, origins[0]);
+        return edit::value_at(s_.input, origin) != edit::value_at(s_.input, origins[0]);
       });
       if (!differ) continue;
       // Names alone: the value may be a secret, as a certificate's password.
@@ -512,10 +584,81 @@ class Writer {
     }
   }
 
+  // ---- Who wins ----------------------------------------------------------------------------------------------------
+
+  static bool uses(const Prediction& prediction, const config::Origin& origin) {
+    const kestrel::Run& run = prediction.lenient();
+    if (run.failure && (run.failure->fault != kestrel::Fault::setting || run.failure->source.origin() == origin))
+      return true;  // what would have come after it is not known
+    return std::ranges::any_of(run.endpoints, [&](const kestrel::Endpoint& e) { return e.source.origin() == origin; });
+  }
+
+  /// The empty setting of the same key that hides it; "" when there is none.
+  [[nodiscard]] std::string hidden_by(const kestrel::Source& source,
+                                      const std::vector<kestrel::Source>& settings) const {
+    for (const kestrel::Source& other : settings) {
+      if (other.setting->empty() && config::fold(other.key()) == config::fold(source.key()))
+        return name_setting(s_.input, other) + ", which is empty, hides it";
+    }
+    return {};
+  }
+
+  [[nodiscard]] bool asks_for_low_port(const kestrel::Source& source) const {
+    return std::ranges::any_of(kestrel::addresses(source.form, *source.setting->value), [&](const std::string& text) {
+      const auto target = address::resolve(text, kAnyMajor);
+      return target && policy::is_low(*target, s_.rules);
+    });
+  }
+
+  /// Settings of the environment and of argv that lose to others. The builder that most apps use judges; it is worth a
+  /// warning where the winner asks for a low port and the loser would not.
+  void say_no_effect() {
+    const auto judge = std::ranges::find(s_.predictions, hosting::Builder::wab, &Prediction::builder);
+    if (judge == s_.predictions.end()) return;
+    const auto& endpoints = judge->lenient().endpoints;
+    if (endpoints.empty()) return;
+    const bool low = std::ranges::any_of(
+        endpoints, [&](const kestrel::Endpoint& endpoint) { return policy::is_low(endpoint.target, s_.rules); });
+    const std::vector<kestrel::Source> settings = hosting::address_settings(s_.input);
+    for (const kestrel::Source& source : settings) {
+      const auto used = [&](const Prediction& prediction) {
+        return prediction.builder == hosting::Builder::wab && uses(prediction, source.origin());
+      };
+      if (source.setting->empty() || std::ranges::any_of(s_.predictions, used)) continue;
+      const std::string winner = endpoints.front().source.setting
+                                     ? name_setting(s_.input, endpoints.front().source) + " wins"
+                                     : name_setting(s_.input, endpoints.front().source) + " is used";
+      const std::string hider = hidden_by(source, settings);
+      const bool misleads = low && !asks_for_low_port(source);
+      add(Id::no_effect, misleads ? Severity::warning : Severity::info,
+          fmt::format("{} has no effect: {}", name_setting(s_.input, source), hider.empty() ? winner : hider),
+          why_it_loses(source, endpoints.front().source), "", misleads ? "change what wins, not what is ignored" : "");
+    }
+  }
+
+  static std::string why_it_loses(const kestrel::Source& loser, const kestrel::Source& winner) {
+    const bool endpoint = winner.form == kestrel::Form::single_url;
+    if (endpoint && loser.form != kestrel::Form::single_url)
+      return "Kestrel:Endpoints of the configuration override urls and ports";
+    const bool ports = loser.form == kestrel::Form::http_ports || loser.form == kestrel::Form::https_ports;
+    if (ports && winner.form == kestrel::Form::url_list) return "urls override ports";
+    if (winner.form == kestrel::Form::none) return "with an empty value a source hides those below it";
+    return "for WebApplication.CreateBuilder, from lowest to highest: ASPNETCORE_ variables, DOTNET_ variables, "
+           "appsettings files, variables without prefix, arguments";
+  }
+
+  void say_too_large() {
+    for (const std::string& path : s_.too_large) {
+      add(Id::settings_not_read, Severity::warning,
+          fmt::format("'{}' is too large and was not read: what it sets is not known", quote(path)),
+          "portshim reads files up to 16 MiB", "took it for absent", "");
+    }
+  }
+
   void say_iis() {
     for (const Prediction& prediction : predictions()) {
-      for (const hosting::Endpoint& endpoint : prediction.lenient().endpoints) {
-        if (endpoint.source.form != hosting::Form::iis_port) continue;
+      for (const kestrel::Endpoint& endpoint : prediction.lenient().endpoints) {
+        if (endpoint.source.form != kestrel::Form::iis_port) continue;
         add(Id::iis_variables, Severity::warning,
             "ASPNETCORE_PORT, ASPNETCORE_APPL_PATH and ASPNETCORE_TOKEN together make the app listen on 127.0.0.1 "
             "alone",
@@ -526,6 +669,7 @@ class Writer {
     }
   }
 
+  static constexpr int kAnyMajor = 10;  ///< versions differ in names below ".localhost" alone
   const Situation& s_;
   Diagnosis out_;
 };

@@ -1,6 +1,7 @@
 // What is said of the predictions and the plan: every port and address finding, and whether validate refuses. Pure.
 #pragma once
 
+#include <string>
 #include <vector>
 
 #include "shim/finding.h"
@@ -22,7 +23,8 @@ struct Situation {
   const std::vector<hosting::Prediction>& predictions;  ///< of `input`
   /// The plan. It is carried out in rewrite only; otherwise it says what rewrite would do.
   const policy::Plan& plan;
-  bool capability_not_usable = false;  ///< CAP_NET_BIND_SERVICE is effective, and yet a trial bind was denied
+  std::vector<std::string> too_large = {};  ///< settings files that were not read
+  bool capability_not_usable = false;       ///< CAP_NET_BIND_SERVICE is effective, and yet a trial bind was denied
 };
 
 struct Diagnosis {

@@ -30,6 +30,12 @@ enum class Id : std::uint16_t {
   ambiguous_name = 203,
   expanded = 204,
   iis_variables = 205,
+  no_effect = 206,
+  // PS3xx certificates and files
+  settings_file = 301,
+  certificate = 302,
+  content_root = 303,
+  settings_not_read = 304,
   // PS4xx exec
   not_found = 401,
   is_directory = 402,

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <array>
 #include <exception>
+#include <memory>
 #include <optional>
 #include <set>
 #include <span>
@@ -14,6 +15,7 @@
 
 #include "shim/diagnosis.h"
 #include "shim/environment.h"
+#include "shim/files.h"
 #include "shim/finding.h"
 #include "shim/hosting.h"
 #include "shim/launch.h"
@@ -109,6 +111,7 @@ class Kernel {
 /// Everything between the facts and the findings.
 struct Prediction {
   runtime::App app;
+  std::unique_ptr<files::Reader> files;  ///< null where COMMAND is no .NET app that is known
   privilege::Identity identity;
   bool capability_not_usable = false;
   hosting::Input input;
@@ -126,7 +129,7 @@ std::vector<address::Target> questions(const Prediction& prediction, bool check)
   std::set<std::pair<const config::Setting*, std::size_t>> seen;
   std::vector<address::Target> out;
   for (const hosting::Prediction& one : prediction.predictions) {
-    for (const hosting::Endpoint& endpoint : one.lenient().endpoints) {
+    for (const kestrel::Endpoint& endpoint : one.lenient().endpoints) {
       address::Target target = endpoint.target;
       if (target.port == 0 || (target.port >= least && !check)) continue;
       if (!seen.emplace(endpoint.source.setting.get(), endpoint.source.item).second) continue;
@@ -149,12 +152,24 @@ hosting::Input make_input(const Start& start, const Request& request, const runt
   return input;
 }
 
+/// The files that the app will read, where it is known which they are. In a directory that was deleted .NET finds none.
+void open_files(const system::System& system, Prediction& prediction) {
+  if (!prediction.app.is_dotnet() || prediction.app.binds_nothing()) return;
+  const auto current = system.current_directory();
+  if (!current) return;
+  prediction.files = std::make_unique<files::Reader>(system, *current);
+  prediction.input.files = prediction.files.get();
+  prediction.input.current_directory = *current;
+  prediction.input.application = prediction.app.application;
+  prediction.input.base_directory = prediction.app.base_directory;
+}
+
 /// A capability that the kernel does not honour (the network namespace is another user namespace's) is none.
 void settle_floor(Prediction& prediction, const options::Options& options, Kernel& kernel) {
   prediction.rules.floor = privilege::floor(options.floor, prediction.identity);
   if (!prediction.identity.net_bind_service) return;
   for (const hosting::Prediction& one : prediction.predictions) {
-    for (const hosting::Endpoint& endpoint : one.lenient().endpoints) {
+    for (const kestrel::Endpoint& endpoint : one.lenient().endpoints) {
       const address::Target& target = endpoint.target;
       if (target.port == 0 || target.port >= prediction.identity.port_start) continue;
       if (kernel.verdict(target) != address::Verdict::denied) continue;
@@ -174,6 +189,7 @@ diagnosis::Situation situation_of(const Prediction& prediction, const options::O
           .input = prediction.input,
           .predictions = prediction.predictions,
           .plan = prediction.plan,
+          .too_large = prediction.files ? prediction.files->too_large() : std::vector<std::string>(),
           .capability_not_usable = prediction.capability_not_usable};
 }
 
@@ -189,9 +205,10 @@ Prediction predict(const system::System& system, const Start& start, const Reque
   const options::Options& options = request.options();
   Prediction prediction;
   const std::span command = std::span(start.argv).subspan(request.command);
-  prediction.app = runtime::classify(system, command, request.lookup.path);
+  prediction.app = runtime::classify(system, command, request.lookup.path, start.environment);
   prediction.identity = privilege::predict(system, request.lookup.path);
   prediction.input = make_input(start, request, prediction.app);
+  open_files(system, prediction);
   prediction.predictions = hosting::predict(prediction.input);
 
   prediction.rules = {.floor = privilege::floor(options.floor, prediction.identity),
@@ -199,7 +216,7 @@ Prediction predict(const system::System& system, const Start& start, const Reque
                       .map = options.map,
                       .keep = options.keep,
                       .expand = options.expand && options.mode == options::Mode::rewrite,
-                      .edit_arguments = prediction.app.is_dotnet()};
+                      .is_dotnet = prediction.app.is_dotnet()};
   const privilege::Identity predicted = prediction.identity;
   Kernel kernel(system, predicted);
   kernel.ask(questions(prediction, options.check != options::Check::no));

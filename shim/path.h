@@ -1,6 +1,7 @@
 // Parts of paths, as written.
 #pragma once
 
+#include <algorithm>
 #include <string>
 #include <string_view>
 
@@ -16,6 +17,23 @@ namespace portshim::path {
   const std::size_t slash = path.rfind('/');
   if (slash == std::string_view::npos) return ".";
   return std::string(slash == 0 ? "/" : path.substr(0, slash));
+}
+
+/// An absolute path without ".", ".." and empty components, worked out from the text alone: Path.GetFullPath. A slash
+/// at the end stays.
+[[nodiscard]] inline std::string normalise(std::string_view path) {
+  std::string out;
+  for (std::size_t begin = 0; begin < path.size();) {
+    const std::size_t end = std::min(path.find('/', begin), path.size());
+    const std::string_view part = path.substr(begin, end - begin);
+    if (part == "..") {
+      out.erase(std::min(out.rfind('/'), out.size()));
+    } else if (!part.empty() && part != ".") {
+      out.append("/").append(part);
+    }
+    begin = end + 1;
+  }
+  return path.ends_with('/') || out.empty() ? out + "/" : out;
 }
 
 }  // namespace portshim::path

@@ -8,14 +8,14 @@
 #include <map>
 #include <optional>
 #include <string>
-#include <string_view>
-#include <unordered_map>
 #include <utility>
 #include <vector>
 
 #include "shim/address.h"
 #include "shim/config.h"
+#include "shim/edit.h"
 #include "shim/hosting.h"
+#include "shim/repair.h"
 
 namespace portshim::policy {
 
@@ -26,24 +26,16 @@ struct Rules {
   std::map<std::uint16_t, std::uint16_t> map = {};  ///< --map
   bool keep = false;                                ///< --keep
   bool expand = false;                              ///< --expand
-  bool edit_arguments = true;                       ///< false: COMMAND's arguments are left alone
+  bool is_dotnet = true;                            ///< false: arguments are left alone, and no variable is added
   /// What the kernel says to a bind of this target, now, as the app.
   std::function<address::Verdict(const address::Target&)> verdict = {};
-};
-
-/// One change to what the app is given.
-struct Edit {
-  enum class Kind : std::uint8_t { set, remove, argument };
-  Kind kind = Kind::set;
-  std::string name;       ///< the variable's name, or "argv[N]"
-  std::string old_value;  ///< the variable's value, or the whole argument
-  std::optional<std::string> new_value;
 };
 
 /// A setting whose endpoints ask for ports below the floor, in at least one prediction.
 struct LowSetting {
   config::Origin origin;
-  hosting::Form form = hosting::Form::none;
+  std::string key;  ///< "Kestrel:Endpoints:Http:Url"; empty for the default address
+  kestrel::Form form = kestrel::Form::none;
   std::string value;                          ///< the setting's text
   std::vector<std::uint16_t> ports = {};      ///< each once, in order
   std::vector<address::Target> targets = {};  ///< each once
@@ -74,32 +66,19 @@ struct Decision {
   LowSetting low;
   std::vector<Move> moves;
   std::string new_value;  ///< equal to low.value when nothing changed
+  /// Indices of the predictions that would have got something else from the change, where that made it immovable.
+  std::vector<std::size_t> unproved = {};
   /// Further entries of the same variable (index in the environment, their new values).
   std::vector<std::pair<std::size_t, std::string>> further = {};
 };
 
-/// White space or quotes that would have killed the app, removed.
-struct Repair {
-  config::Origin origin;
-  std::string old_value;
-  std::string new_value;
-  bool removed = false;  ///< nothing but white space was in it: the variable is removed
-  address::Exception exception;
-};
-
-/// A value with $NAME, ${NAME}, ${NAME:-default} filled in.
-struct Expansion {
-  config::Origin origin;
-  std::string old_value;
-  std::string new_value;
-};
-
 struct Plan {
-  hosting::Input after;              ///< the input with the edits applied; a removed variable is an empty entry
+  /// The input with the edits applied: a removed variable is an empty entry, new ones are at the end.
+  hosting::Input after;
   std::vector<std::size_t> removed;  ///< indices of removed entries in after.environment
-  std::vector<Edit> edits;
-  std::vector<Expansion> expansions;
-  std::vector<Repair> repairs;
+  std::vector<edit::Edit> edits;
+  std::vector<repair::Expansion> expansions;
+  std::vector<repair::Repair> repairs;
   std::vector<Decision> decisions;
   std::vector<hosting::Prediction> predictions;  ///< of `after`
 };
@@ -112,8 +91,7 @@ struct Plan {
 [[nodiscard]] std::uint16_t wanted_port(std::uint16_t port, const Rules& rules);
 
 /// The settings that ask for low ports in the lenient run of some prediction, in order of appearance.
-[[nodiscard]] std::vector<LowSetting> low_settings(const hosting::Input& input,
-                                                   const std::vector<hosting::Prediction>& predictions,
+[[nodiscard]] std::vector<LowSetting> low_settings(const std::vector<hosting::Prediction>& predictions,
                                                    const Rules& rules);
 
 /// Makes the plan for rewrite: fill in (--expand), repair, move; each step is proved by predicting again, and what
@@ -125,24 +103,5 @@ struct Plan {
 
 /// True when a port may be tried although it is low: the plan left it because the kernel allows it.
 [[nodiscard]] bool is_excused(const Plan& plan, const config::Origin& origin, std::uint16_t port);
-
-/// The text of the setting at `origin`.
-[[nodiscard]] std::string value_at(const hosting::Input& input, const config::Origin& origin);
-
-/// Values by name; of a name that occurs twice the first, as getenv(3) has it.
-using Variables = std::unordered_map<std::string_view, std::string_view>;
-/// The views point into `environment`.
-[[nodiscard]] Variables variables(const std::vector<std::string>& environment);
-
-/// Fills in $NAME, ${NAME} and ${NAME:-default}; what is not set (or empty, without a default) stays as it is.
-[[nodiscard]] std::string expand(std::string_view text, const Variables& variables);
-
-/// Endpoints of one prediction that cannot be bound side by side.
-struct Collision {
-  hosting::Endpoint first;
-  hosting::Endpoint second;
-};
-/// The first collision of a run, in bind order.
-[[nodiscard]] std::optional<Collision> find_collision(const hosting::Run& run);
 
 }  // namespace portshim::policy

@@ -15,16 +15,16 @@ namespace portshim::report {
 namespace {
 
 using address::Bind;
-using hosting::Endpoint;
 using hosting::Prediction;
+using kestrel::Endpoint;
 
 bool rewrites(const Report& report) {
   return report.situation.options.mode == options::Mode::rewrite;
 }
 
 /// The edits that are carried out: those of rewrite.
-const std::vector<policy::Edit>& edits_of(const Report& report) {
-  static const std::vector<policy::Edit> kNone;
+const std::vector<edit::Edit>& edits_of(const Report& report) {
+  static const std::vector<edit::Edit> kNone;
   return rewrites(report) ? report.situation.plan.edits : kNone;
 }
 
@@ -49,13 +49,13 @@ std::string_view to_string(Bind bind) {
   }
 }
 
-std::string_view to_string(policy::Edit::Kind kind) {
+std::string_view to_string(edit::Edit::Kind kind) {
   switch (kind) {
-    case policy::Edit::Kind::set:
+    case edit::Edit::Kind::set:
       return "set";
-    case policy::Edit::Kind::remove:
+    case edit::Edit::Kind::remove:
       return "remove";
-    case policy::Edit::Kind::argument:
+    case edit::Edit::Kind::argument:
       break;
   }
   return "argument";
@@ -185,7 +185,7 @@ class Json {
     out_.EndArray();
   }
 
-  void failure(const std::optional<hosting::Failure>& failure) {
+  void failure(const std::optional<kestrel::Failure>& failure) {
     key("failure");
     if (!failure) {
       out_.Null();
@@ -194,18 +194,22 @@ class Json {
     out_.StartObject();
     member("type", failure->exception.type);
     member("message", failure->exception.message);
+    key("causes");
+    out_.StartArray();
+    for (const std::string& cause : failure->exception.causes) text(cause);
+    out_.EndArray();
     truth("certain", failure->certain);
     out_.EndObject();
   }
 
-  void edits(const std::vector<policy::Edit>& edits) {
+  void edits(const std::vector<edit::Edit>& edits) {
     key("edits");
     out_.StartArray();
-    for (const policy::Edit& edit : edits) {
+    for (const edit::Edit& edit : edits) {
       out_.StartObject();
       member("kind", to_string(edit.kind));
       member("name", edit.name);
-      member("old", edit.old_value);
+      member_or_null("old", edit.old_value);
       member_or_null("new", edit.new_value);
       out_.EndObject();
     }
@@ -277,11 +281,13 @@ std::string name_app(const runtime::App& app) {
   return out;
 }
 
-std::string text_of(const policy::Edit& edit) {
-  if (!edit.new_value)
-    return fmt::format("  remove {} (was '{}')\n", finding::quote(edit.name), finding::quote(edit.old_value));
-  return fmt::format("  {} {}: '{}' becomes '{}'\n", to_string(edit.kind), finding::quote(edit.name),
-                     finding::quote(edit.old_value), finding::quote(*edit.new_value));
+std::string text_of(const edit::Edit& edit) {
+  const std::string name = finding::quote(edit.name);
+  const std::string old_value = finding::quote(edit.old_value.value_or(""));
+  if (!edit.new_value) return fmt::format("  remove {} (was '{}')\n", name, old_value);
+  const std::string new_value = finding::quote(*edit.new_value);
+  if (!edit.old_value) return fmt::format("  add {}: '{}'\n", name, new_value);
+  return fmt::format("  {} {}: '{}' becomes '{}'\n", to_string(edit.kind), name, old_value, new_value);
 }
 
 }  // namespace
@@ -303,7 +309,7 @@ std::string as_text(const Report& report) {
   out += "Kestrel would bind, unless the app sets its ports in code:\n" + list(s.predictions);
   if (!edits_of(report).empty()) {
     out += "changes:\n";
-    for (const policy::Edit& edit : edits_of(report)) out += text_of(edit);
+    for (const edit::Edit& edit : edits_of(report)) out += text_of(edit);
     out += "after them it binds:\n" + list(after_of(report));
   }
   out += report.diagnosis.findings.empty() ? "findings: none\n" : "findings:\n";

@@ -1,21 +1,20 @@
 #include "shim/runtime.h"
 
 #include <elf.h>
-#include <rapidjson/document.h>
 
 #include <algorithm>
 #include <array>
 #include <cerrno>
-#include <charconv>
+#include <cstdint>
 #include <string_view>
+#include <utility>
 
 #include "shim/elf.h"
+#include "shim/environment.h"
 #include "shim/path.h"
 
 namespace portshim::runtime {
 namespace {
-
-constexpr std::string_view kFramework = "Microsoft.AspNetCore.App";
 
 std::string lower(std::string_view text) {
   std::string out(text);
@@ -24,14 +23,8 @@ std::string lower(std::string_view text) {
   return out;
 }
 
-/// hostfxr's host options, each followed by a value (command_line.cpp).
-bool is_host_option(std::string_view word, bool exec) {
-  static constexpr std::array<std::string_view, 5> kAlways = {"--additionalprobingpath", "--fx-version",
-                                                              "--roll-forward", "--additional-deps",
-                                                              "--roll-forward-on-no-candidate-fx"};
-  const std::string option = lower(word);
-  if (std::ranges::find(kAlways, option) != kAlways.end()) return true;
-  return exec && (option == "--depsfile" || option == "--runtimeconfig");
+bool is_absent(const system::Error& error) {
+  return error.code == ENOENT || error.code == ENOTDIR;
 }
 
 bool is_assembly_name(std::string_view word) {
@@ -39,66 +32,111 @@ bool is_assembly_name(std::string_view word) {
   return name.ends_with(".dll") || name.ends_with(".exe");
 }
 
-/// Skips host options from `index` on. `runtimeconfig` receives the value of --runtimeconfig.
-std::size_t skip_host_options(std::span<const std::string> argv, std::size_t index, bool exec,
-                              std::string& runtimeconfig) {
-  while (index + 1 < argv.size() && is_host_option(argv[index], exec)) {
-    if (lower(argv[index]) == "--runtimeconfig") runtimeconfig = argv[index + 1];
-    index += 2;
-  }
-  return index;
-}
-
+/// The path up to the last '.' of its last component.
 std::string without_extension(const std::string& path) {
-  return path.substr(0, path.rfind('.'));
+  const std::size_t dot = path.rfind('.');
+  const std::size_t slash = path.rfind('/');
+  return dot == std::string::npos || (slash != std::string::npos && dot < slash) ? path : path.substr(0, dot);
 }
 
-/// "10.0.0" is 10.
-std::optional<int> major_of(const rapidjson::Value& framework) {
-  if (!framework.HasMember("version") || !framework["version"].IsString()) return std::nullopt;
-  const std::string_view text = framework["version"].GetString();
-  int major = 0;
-  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), major);
-  return error == std::errc() && major > 0 ? std::optional(major) : std::nullopt;
+/// Where a link leads to; the path as it is when it is none. The host looks beside the real file (pal::realpath).
+std::string follow(const system::System& system, const std::string& path) {
+  const auto status = system.status(path, false);
+  if (!status || status->type != system::FileType::symlink) return path;
+  return system.real_path(path).value_or(path);
 }
 
-bool allows_other_major(const rapidjson::Value& options) {
-  if (!options.HasMember("rollForward") || !options["rollForward"].IsString()) return false;
-  return lower(options["rollForward"].GetString()).ends_with("major");
+// --- The host's options (command_line.cpp). ---
+
+struct HostOptions {
+  framework::Options framework = {};
+  std::string runtimeconfig = {};
+  std::size_t end = 0;  ///< index of the first word behind them
+};
+
+/// Where the value of an option goes; null for a word that is none. `files`: those about files are allowed.
+std::string* value_of(HostOptions& options, std::string& ignored, const std::string& word, bool files) {
+  const std::string option = lower(word);
+  if (option == "--fx-version") return &options.framework.fx_version;
+  if (option == "--roll-forward") return &options.framework.roll_forward;
+  if (option == "--roll-forward-on-no-candidate-fx") return &options.framework.roll_forward_on_no_candidate_fx;
+  if (option == "--additionalprobingpath" || option == "--additional-deps") return &ignored;
+  if (files && option == "--runtimeconfig") return &options.runtimeconfig;
+  return files && option == "--depsfile" ? &ignored : nullptr;
 }
 
-void read_framework(const rapidjson::Value& framework, App& app) {
-  if (!framework.IsObject() || !framework.HasMember("name") || !framework["name"].IsString()) return;
-  if (framework["name"].GetString() != kFramework) return;
-  app.asp_net_core = true;
-  app.major = major_of(framework);
-}
-
-void read_runtimeconfig(const system::System& system, App& app) {
-  const auto text = system.read_file(app.runtimeconfig);
-  if (!text) {
-    app.runtimeconfig_missing = text.error().code == ENOENT || text.error().code == ENOTDIR;
-    return;
+/// Reads options from `index` on, each followed by its value. The last of a name counts.
+HostOptions read_host_options(std::span<const std::string> argv, std::size_t index, bool files) {
+  HostOptions options{.end = index};
+  std::string ignored;
+  while (options.end + 1 < argv.size()) {
+    std::string* const value = value_of(options, ignored, argv[options.end], files);
+    if (value == nullptr) break;
+    *value = argv[options.end + 1];
+    options.end += 2;
   }
-  rapidjson::Document document;
-  // As hostfxr parses it: comments are fine (json_parser.cpp). Iterative: a deep file must not exhaust the stack.
-  document.Parse<rapidjson::kParseCommentsFlag | rapidjson::kParseIterativeFlag>(text->data(), text->size());
-  if (document.HasParseError() || !document.IsObject() || !document.HasMember("runtimeOptions")) return;
-  const auto& options = document["runtimeOptions"];
-  if (!options.IsObject()) return;
-  bool named = false;
-  if (options.HasMember("framework")) {
-    named = true;
-    read_framework(options["framework"], app);
-  }
-  for (const char* list : {"frameworks", "includedFrameworks"}) {
-    if (!options.HasMember(list) || !options[list].IsArray()) continue;
-    named = true;
-    for (const auto& framework : options[list].GetArray()) read_framework(framework, app);
-  }
-  if (named && !app.asp_net_core) app.asp_net_core = false;
-  if (allows_other_major(options)) app.major.reset();
+  return options;
 }
+
+// --- The version of ASP.NET Core. ---
+
+const framework::Reference* find_asp_net_core(const std::vector<framework::Reference>& references) {
+  const auto found = std::ranges::find(references, framework::kAspNetCore, &framework::Reference::name);
+  return found == references.end() ? nullptr : &*found;
+}
+
+void resolve(const system::System& system, const framework::RuntimeConfig& config, const framework::Host& host,
+             App& app) {
+  app.dotnet_root = host.root->directory;
+  framework::Resolution resolution = framework::resolve(system, config, host);
+  app.missing_framework = std::move(resolution.missing);
+  for (framework::Framework& one : resolution.frameworks) {
+    if (one.name != framework::kAspNetCore) continue;
+    app.asp_net_core = true;
+    app.resolved_version = std::move(one.version);
+  }
+}
+
+void read_frameworks(const system::System& system, const framework::RuntimeConfig& config, const framework::Host& host,
+                     App& app) {
+  const framework::Reference* asked =
+      find_asp_net_core(config.framework_dependent ? config.frameworks : config.included);
+  if (asked == nullptr) asked = find_asp_net_core(config.named);
+  if (!config.named.empty()) app.asp_net_core = asked != nullptr;
+  if (asked != nullptr) app.requested_version = asked->version;
+  if (!config.framework_dependent) {
+    if (config.valid) app.resolved_version = app.requested_version;
+  } else if (host.root) {
+    resolve(system, config, host, app);
+  } else if (asked != nullptr && asked->highest && asked->range == framework::Range::major) {
+    return;  // the newest, whatever that is
+  }
+  app.major = framework::major_of(app.resolved_version.empty() ? app.requested_version : app.resolved_version);
+}
+
+/// Reads the runtimeconfig of the app in the file `assembly`, or the one that the option names.
+void read_runtimeconfig(const system::System& system, const std::string& option, const std::string& assembly,
+                        const framework::Host& host, App& app) {
+  app.runtimeconfig = option.empty() ? without_extension(assembly) + ".runtimeconfig.json" : option;
+  // hostfxr replaces the option's extension, whatever it is.
+  const std::string path = option.empty() ? app.runtimeconfig : without_extension(follow(system, option)) + ".json";
+  const auto config = framework::read(system, path, host);
+  if (config) {
+    read_frameworks(system, *config, host, app);
+  } else {
+    app.runtimeconfig_missing = is_absent(config.error());
+  }
+}
+
+void take_hint(std::span<const std::string> environment, App& app) {
+  if (app.major || app.binds_nothing()) return;
+  for (const char* name : {"ASPNET_VERSION", "DOTNET_VERSION"}) {
+    app.major = framework::major_of(environment::value(environment, name).value_or(""));
+    if (app.major) return;
+  }
+}
+
+// --- dotnet. ---
 
 /// The apps (NAME.dll with a NAME.runtimeconfig.json) in the folder where `path` should be, sorted, at most five.
 std::vector<std::string> assemblies_beside(const system::System& system, const std::string& path) {
@@ -115,12 +153,13 @@ std::vector<std::string> assemblies_beside(const system::System& system, const s
   return out;
 }
 
-App classify_dotnet(const system::System& system, std::span<const std::string> argv) {
+App classify_dotnet(const system::System& system, std::span<const std::string> argv, const std::string& path,
+                    std::span<const std::string> environment) {
   App app{.kind = Kind::dotnet, .assembly = {}, .first_argument = argv.size(), .asp_net_core = {}, .major = {}};
   const bool exec = argv.size() > 1 && lower(argv[1]) == "exec";
-  const std::size_t index = skip_host_options(argv, exec ? 2 : 1, exec, app.runtimeconfig);
-  if (index >= argv.size() || !is_assembly_name(argv[index])) {
-    const std::string_view command = index < argv.size() ? std::string_view(argv[index]) : "";
+  const HostOptions options = read_host_options(argv, exec ? 2 : 1, exec);
+  if (options.end >= argv.size() || !is_assembly_name(argv[options.end])) {
+    const std::string_view command = options.end < argv.size() ? std::string_view(argv[options.end]) : "";
     if (command == "run" || command == "watch") {
       app.kind = Kind::other;
     } else {
@@ -128,17 +167,24 @@ App classify_dotnet(const system::System& system, std::span<const std::string> a
     }
     return app;
   }
-  app.assembly = argv[index];
-  app.first_argument = index + 1;
+  app.assembly = argv[options.end];
+  app.first_argument = options.end + 1;
+  const std::string file = follow(system, app.assembly);
+  app.application = without_extension(std::string(path::last_component(file)));
   if (const auto status = system.status(app.assembly); !status) {
-    app.assembly_missing = status.error().code == ENOENT || status.error().code == ENOTDIR;
+    app.assembly_missing = is_absent(status.error());
     app.assemblies_there = assemblies_beside(system, app.assembly);
     return app;
   }
-  if (app.runtimeconfig.empty()) app.runtimeconfig = without_extension(app.assembly) + ".runtimeconfig.json";
-  read_runtimeconfig(system, app);
+  if (const auto real = system.real_path(app.assembly)) app.base_directory = path::folder_of(*real);
+
+  framework::Host host{.options = options.framework, .environment = environment};
+  if (const auto muxer = system.real_path(path)) host.root = framework::root_in(system, path::folder_of(*muxer));
+  read_runtimeconfig(system, options.runtimeconfig, file, host, app);
   return app;
 }
+
+// --- Apphosts. ---
 
 /// What `dotnet build` writes into an apphost where single-file publishing puts the bundle header's offset: the
 /// SHA-256 of ".net core bundle" (bundle_marker.cpp). The eight bytes before it are 0 unless the file is a bundle.
@@ -146,39 +192,91 @@ constexpr std::array<unsigned char, 32> kBundleMarker = {
     0x8b, 0x12, 0x02, 0xb9, 0x6a, 0x61, 0x20, 0x38, 0x72, 0x7b, 0x93, 0x02, 0x14, 0xd7, 0xa0, 0x32,
     0x13, 0xf5, 0xb9, 0xe6, 0xef, 0xae, 0x33, 0x18, 0xee, 0x3b, 0x2d, 0xce, 0x24, 0xb3, 0x6a, 0xae};
 
-/// The marker is in the writable data of the host, before the bundled files.
-bool is_bundle(const elf::Content& content, const elf::Headers& headers) {
+/// The first `before` bytes in front of `marker`, where it is in writable data, or else in data that is not.
+std::optional<std::string> before_marker(const elf::Content& content, const elf::Headers& headers,
+                                         std::string_view marker, bool writable, std::size_t before) {
   constexpr std::uint64_t kMostRead = std::uint64_t{16} << 20U;
-  const std::string_view marker(reinterpret_cast<const char*>(kBundleMarker.data()), kBundleMarker.size());
   for (const elf::Segment& segment : headers.segments) {
-    if (segment.type != PT_LOAD || (segment.flags & PF_W) == 0 || segment.size > kMostRead) continue;
+    const bool is_writable = (segment.flags & PF_W) != 0;
+    if (segment.type != PT_LOAD || is_writable != writable || segment.size > kMostRead) continue;
     const auto data = content.part(segment.offset, static_cast<std::size_t>(segment.size));
-    if (!data) continue;
-    const std::size_t at = data->find(marker);
-    if (at == std::string::npos || at < sizeof(std::uint64_t)) continue;
-    return data->find_first_not_of('\0', at - sizeof(std::uint64_t)) < at;
+    const std::size_t at = data ? data->find(marker) : std::string::npos;
+    if (at != std::string::npos && at >= before) return data->substr(at - before, before);
   }
-  return false;
+  return std::nullopt;
+}
+
+/// Where the header of the bundle is that is appended to the host; nothing when the file is none.
+std::optional<std::uint64_t> bundle_header(const elf::Content& content, const elf::Headers& headers) {
+  const std::string_view marker(reinterpret_cast<const char*>(kBundleMarker.data()), kBundleMarker.size());
+  const auto bytes = before_marker(content, headers, marker, true, sizeof(std::uint64_t));
+  const auto offset = bytes ? elf::load<std::uint64_t>(*bytes, 0) : std::nullopt;
+  return offset == 0 ? std::nullopt : offset;
+}
+
+struct Bundle {
+  std::optional<std::string> runtimeconfig = std::nullopt;
+  bool is_extracted = false;  ///< to a folder of its own, which is the base directory then
+};
+
+/// What the header says (bundle/header.h): three numbers, an id, offset and size of deps.json and of
+/// runtimeconfig.json, flags. It is the same in all versions since .NET 5.
+Bundle read_bundle(const elf::Content& content, std::uint64_t header) {
+  constexpr std::size_t kNumbers = 3 * sizeof(std::uint32_t);
+  constexpr std::size_t kRest = 5 * sizeof(std::uint64_t);
+  constexpr std::uint64_t kLargest = std::uint64_t{1} << 20U;
+  constexpr unsigned kExtractAll = 1;
+  const auto numbers = content.part(header, kNumbers + 1);
+  if (!numbers || elf::load<std::uint32_t>(*numbers, 0).value_or(0) < 2) return {};
+  const auto id_size = static_cast<unsigned char>(numbers->back());
+  const auto rest = content.part(header + kNumbers + 1 + id_size, kRest);
+  if (!rest) return {};
+  const auto word = [&](std::size_t index) {
+    return elf::load<std::uint64_t>(*rest, index * sizeof(std::uint64_t)).value_or(0);
+  };
+  Bundle bundle{.is_extracted = (word(4) & kExtractAll) != 0};
+  if (word(3) != 0 && word(3) <= kLargest) bundle.runtimeconfig = content.part(word(2), word(3));
+  return bundle;
+}
+
+/// Whether the publisher chose where this apphost looks for .NET, which .NET 9 made possible: a byte of options and a
+/// path take the place of a hash then (apphost/standalone/hostfxr_resolver.cpp).
+bool has_search_options(const elf::Content& content, const elf::Headers& headers) {
+  using namespace std::string_view_literals;
+  constexpr std::string_view kHalf = "19ff3e9c3602ae8e841925bb461a0adb\0"sv;
+  constexpr std::string_view kHash = "19ff3e9c3602ae8e841925bb461a0adb064a1f1903667a5e0d87e8f608f425ac";
+  if (!before_marker(content, headers, kHalf, false, 0)) return false;
+  return before_marker(content, headers, kHash, true, 2) != std::string(2, '\0');
 }
 
 std::optional<App> classify_apphost(const system::System& system, std::span<const std::string> argv,
-                                    const std::string& path) {
+                                    const std::string& path, std::span<const std::string> environment) {
   if (path.empty()) return std::nullopt;
   const auto content = elf::Content::open(system, path);
   const auto headers = content ? elf::parse(*content) : std::nullopt;
   if (!headers) return std::nullopt;
-  App app{.kind = Kind::apphost, .assembly = {}, .first_argument = 0, .asp_net_core = {}, .major = {}};
-  std::string ignored;
-  app.first_argument = skip_host_options(argv, 1, false, ignored);
   // The host looks beside its real file, not beside a link to it.
   const std::string real = system.real_path(path).value_or(path);
-  if (system.status(real + ".dll")) {
+  const bool has_dll = system.status(real + ".dll").has_value();
+  const auto header = has_dll ? std::nullopt : bundle_header(*content, *headers);
+  if (!has_dll && !header) return std::nullopt;
+
+  const HostOptions options = read_host_options(argv, 1, true);
+  App app{.kind = Kind::apphost, .assembly = {}, .first_argument = options.end, .asp_net_core = {}, .major = {}};
+  app.application = path::last_component(real);
+  app.base_directory = path::folder_of(real);
+  framework::Host host{.options = options.framework, .environment = environment};
+  if (!has_search_options(*content, *headers)) {
+    host.root = framework::root_of_apphost(system, app.base_directory, headers->machine, environment);
+  }
+  if (has_dll) {
     app.assembly = real + ".dll";
-    app.runtimeconfig = real + ".runtimeconfig.json";
-    read_runtimeconfig(system, app);
+    read_runtimeconfig(system, options.runtimeconfig, app.assembly, host, app);
     return app;
   }
-  if (!is_bundle(*content, *headers)) return std::nullopt;
+  const Bundle bundle = read_bundle(*content, *header);
+  if (bundle.is_extracted) app.base_directory.clear();
+  if (bundle.runtimeconfig) read_frameworks(system, framework::parse(*bundle.runtimeconfig, "", host), host, app);
   return app;
 }
 
@@ -196,11 +294,18 @@ std::string_view to_string(Kind kind) {
   return "";
 }
 
-App classify(const system::System& system, std::span<const std::string> argv, const std::string& path) {
-  if (path::last_component(argv[0]) == "dotnet" || path::last_component(path) == "dotnet")
-    return classify_dotnet(system, argv);
-  if (auto app = classify_apphost(system, argv, path)) return *std::move(app);
-  return {.kind = Kind::other, .assembly = {}, .first_argument = argv.size(), .asp_net_core = {}, .major = {}};
+App classify(const system::System& system, std::span<const std::string> argv, const std::string& path,
+             std::span<const std::string> environment) {
+  std::optional<App> app;
+  if (path::last_component(argv[0]) == "dotnet" || path::last_component(path) == "dotnet") {
+    app = classify_dotnet(system, argv, path, environment);
+  } else {
+    app = classify_apphost(system, argv, path, environment);
+  }
+  if (!app)
+    return {.kind = Kind::other, .assembly = {}, .first_argument = argv.size(), .asp_net_core = {}, .major = {}};
+  if (app->is_dotnet()) take_hint(environment, *app);
+  return *std::move(app);
 }
 
 std::vector<int> plausible_majors(const App& app) {

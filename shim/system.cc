@@ -149,6 +149,8 @@ Result<std::string> read_up_to(const OpenFile& file, const std::string& path, st
 FileType type_of(mode_t mode) {
   if (S_ISREG(mode)) return FileType::regular;
   if (S_ISDIR(mode)) return FileType::directory;
+  if (S_ISFIFO(mode)) return FileType::fifo;
+  if (S_ISSOCK(mode)) return FileType::socket;
   return S_ISLNK(mode) ? FileType::symlink : FileType::other;
 }
 

@@ -24,7 +24,7 @@ struct Error {
 template <typename T>
 using Result = std::expected<T, Error>;
 
-enum class FileType : std::uint8_t { regular, directory, symlink, other };
+enum class FileType : std::uint8_t { regular, directory, symlink, fifo, socket, other };
 
 struct FileStatus {
   FileType type = FileType::other;

@@ -301,7 +301,7 @@ class Predictions(CheckTest):
                  "Unrecognized scheme in server address 'ftp://+:5000'. Only 'http://' and 'https://' are supported.")):
             with self.subTest(urls=urls):
                 for one in self.check(env={"ASPNETCORE_URLS": urls})["predictions"]:
-                    self.assertEqual(one["failure"], {"type": type_, "message": message, "certain": True})
+                    self.assertEqual(one["failure"], {"type": type_, "message": message, "causes": [], "certain": True})
 
     def test_a_failure_that_code_could_prevent_is_not_certain(self):
         for one in self.check(env={"ASPNETCORE_URLS": "https://+:8443"})["predictions"]:

@@ -1,5 +1,6 @@
 """Real Kestrel behind portshim. Every promise has its negative control: the same start without portshim dies."""
 
+import json
 import subprocess
 
 import portshim_test
@@ -92,6 +93,46 @@ class Startup(KestrelTest):
         app = self.start_app(stage=self.unprivileged, PORTSHIM="rewrite", **variables)
         environment = self.assert_moved(app, 80, 8080)
         self.assertEqual(environment["variables"]["Kestrel__Endpoints__Http__Url"], "http://+:8080")
+
+    def settings_file(self, name: str, content: dict) -> None:
+        """In the content root, which is the working directory."""
+        self.write(name, json.dumps(content)).chmod(0o644)
+
+    def test_rewrite_moves_urls_of_appsettings_by_a_variable_that_overrides_them(self):
+        self.settings_file("appsettings.json", {"Urls": "http://+:80"})
+        variables = {"ASPNETCORE_URLS": "http://+:5000", "ASPNETCORE_HTTP_PORTS": "8080"}
+        self.assert_dies_of_permission(stage=self.unprivileged, **variables)
+        app = self.start_app(stage=self.unprivileged, PORTSHIM="rewrite", **variables)
+        environment = self.assert_moved(app, 80, 8080)
+        self.assertEqual(environment["variables"]["URLS"], "http://+:8080")
+        self.assertFalse(self.namespace.connects(5000))
+
+    def test_rewrite_moves_an_endpoint_of_the_environments_appsettings(self):
+        self.settings_file("appsettings.json", {"Kestrel": {"Endpoints": {"Http": {"Url": "http://+:5000"}}}})
+        self.settings_file("appsettings.Staging.json", {"Kestrel": {"Endpoints": {"Http": {"Url": "http://+:80"}}}})
+        variables = {"ASPNETCORE_ENVIRONMENT": "Staging"}
+        self.assert_dies_of_permission(stage=self.unprivileged, **variables)
+        app = self.start_app(stage=self.unprivileged, PORTSHIM="rewrite", **variables)
+        environment = self.assert_moved(app, 80, 8080)
+        self.assertEqual(environment["variables"]["Kestrel__Endpoints__Http__Url"], "http://+:8080")
+
+    def test_explain_names_the_file_that_beats_the_variable(self):
+        self.settings_file("appsettings.json", {"Kestrel": {"Endpoints": {"Http": {"Url": "http://+:80"}}}})
+        result = self.assert_dies_of_permission(stage=self.unprivileged, shim=True, ASPNETCORE_URLS="http://+:8080",
+                                                PORTSHIM="explain")
+        finding = self.assertFinding(result, "PS206")
+        self.assertIn("ASPNETCORE_URLS=http://+:8080 has no effect: appsettings.json: Kestrel:Endpoints:Http:Url",
+                      finding.what)
+
+    def test_validate_refuses_a_settings_file_that_dotnet_cannot_parse_and_names_the_place(self):
+        self.write("appsettings.json", '{\n  "Urls": http://+:80\n}').chmod(0o644)
+        dead = self.start_app(stage=self.unprivileged, shim=False).wait()
+        self.assertIn("System.Text.Json.JsonReaderException", dead.stderr)
+        result = self.start_app(stage=self.unprivileged, PORTSHIM="validate").wait()
+        self.assertEqual(result.code, 78, result)
+        finding = self.assertFinding(result, "PS301", "error")
+        place = finding.why[finding.why.index("LineNumber"):]
+        self.assertIn(place, dead.stderr)
 
     def test_rewrite_moves_the_port_of_a_root_without_the_capability(self):
         root = as_root(bounding=ALL_CAPABILITIES & ~NET_BIND_SERVICE) | Stage(namespace=self.namespace)

@@ -81,7 +81,7 @@ std::vector<Vector> vectors() {
   return all;
 }
 
-bool has_port(const Target& target) {
+bool is_tcp(const Target& target) {
   return target.bind != Bind::unix_socket && target.bind != Bind::named_pipe;
 }
 
@@ -122,7 +122,7 @@ std::optional<Target> port_target(const std::string& address, int major) {
     visible.erase(start - 1, no_number->size() + 1);
   }
   const std::expected<Target, Exception> target = resolve(visible, major);
-  return target && has_port(*target) ? std::optional(*target) : std::nullopt;
+  return target && is_tcp(*target) ? std::optional(*target) : std::nullopt;
 }
 
 TEST(AddressVectors, ANewPortChangesNothingButThePort) {
@@ -145,7 +145,7 @@ TEST(AddressVectors, ANewPortChangesNothingButThePort) {
 TEST(AddressVectors, ANewPortWidensNothing) {
   for (const Vector& vector : vectors()) {
     const std::expected<Target, Exception> before = resolve(vector.input, 10);
-    if (!before || !has_port(*before)) continue;
+    if (!before || !is_tcp(*before)) continue;
     EXPECT_TRUE(covers(*before, target_of(with_port(vector.input, 8080)))) << vector.id;
   }
 }

@@ -4,8 +4,12 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <map>
 #include <string>
 #include <vector>
+
+#include "shim/files.h"
+#include "tests/support/fake_system.h"
 
 namespace portshim::diagnosis {
 namespace {
@@ -30,6 +34,7 @@ struct Case {
   policy::Rules rules;
   Words environment;
   Words arguments;
+  std::map<std::string, std::string> files;  ///< by name, in the content root
   bool capability_not_usable = false;
 
   Case() { options.mode = Mode::rewrite; }
@@ -39,6 +44,13 @@ struct Case {
     input.argv.insert(input.argv.end(), arguments.begin(), arguments.end());
     input.builders = {Builder::wab, Builder::slim, Builder::gh, Builder::wh};
     input.majors = {10};
+    support::FakeSystem system;
+    system.directory("/app");
+    for (const auto& [name, content] : files) system.file("/app/" + name, content);
+    const files::Reader reader(system, "/app");
+    input.files = &reader;
+    input.current_directory = input.base_directory = "/app";
+    input.application = "App";
     if (!rules.verdict) {
       rules.verdict = [this](const Target& target) {
         return target.port < identity.port_start ? Verdict::denied : Verdict::allowed;
@@ -86,8 +98,7 @@ TEST(Diagnosis, AMovedPortIsSaidAsTheDesignSaysIt) {
       finding.next,
       "send traffic, probes and HEALTHCHECK to 8080 (docker run -p HOST:8080, Service targetPort, WEBSITES_PORT); "
       "better, set ASPNETCORE_HTTP_PORTS=8080 in the image or chart and remove ASPNETCORE_URLS; all this unless the "
-      "app "
-      "sets its ports in code (or in appsettings files, which this version does not read)");
+      "app sets its ports in code");
 }
 
 TEST(Diagnosis, ValidateSaysItAsAnErrorAndRefuses) {
@@ -109,10 +120,77 @@ TEST(Diagnosis, WhatRewriteHasMovedIsNotRefused) {
   EXPECT_FALSE(of({"ASPNETCORE_URLS=http://+:80"}).diagnose().refuse);
 }
 
+TEST(Diagnosis, APortOfAFileIsSaidWithFileKeyAndTheVariableThatOverridesIt) {
+  Case c = of({});
+  c.files["appsettings.json"] = R"({"Kestrel":{"Endpoints":{"Http":{"Url":"http://+:80"}}}})";
+  const Finding finding = c.find(Id::low_port);
+  EXPECT_EQ(finding.what,
+            "appsettings.json: Kestrel:Endpoints:Http:Url=http://+:80 asks for port 80, which uid 1654 cannot bind "
+            "here");
+  EXPECT_EQ(finding.did, "Kestrel__Endpoints__Http__Url=http://+:8080, a new variable that overrides the file");
+  EXPECT_THAT(finding.next, HasSubstr("change the file: appsettings.json: Kestrel:Endpoints:Http:Url=http://+:8080"));
+}
+
+TEST(Diagnosis, ASettingThatLosesIsNamedWithTheWinner) {
+  Case c = of({"ASPNETCORE_URLS=http://+:8080"});
+  c.files["appsettings.json"] = R"({"Kestrel":{"Endpoints":{"Http":{"Url":"http://+:5000"}}}})";
+  EXPECT_EQ(c.find(Id::no_effect).what,
+            "ASPNETCORE_URLS=http://+:8080 has no effect: appsettings.json: "
+            "Kestrel:Endpoints:Http:Url=http://+:5000 wins");
+  EXPECT_EQ(c.find(Id::no_effect).severity, Severity::info);
+  c.files["appsettings.json"] = R"({"Urls":"http://+:80"})";
+  EXPECT_EQ(c.find(Id::no_effect).severity, Severity::warning);
+  EXPECT_THAT(c.find(Id::no_effect).why, HasSubstr("from lowest to highest"));
+  EXPECT_EQ(of({"URLS=http://+:5000"}).find(Id::no_effect), Finding{});
+}
+
+TEST(Diagnosis, AnEmptySettingThatHidesAnotherIsNamed) {
+  EXPECT_EQ(of({"ASPNETCORE_URLS=http://+:8080", "URLS="}).find(Id::no_effect).what,
+            "ASPNETCORE_URLS=http://+:8080 has no effect: URLS=, which is empty, hides it");
+}
+
+TEST(Diagnosis, AFileThatEndsTheAppIsNamedWithThePlaceOfTheError) {
+  Case c = of({}, Mode::validate);
+  c.files["appsettings.json"] = "{\n  \"Urls\": oops\n}";
+  const Finding finding = c.find(Id::settings_file);
+  EXPECT_EQ(finding.severity, Severity::error);
+  EXPECT_EQ(finding.what, "'/app/appsettings.json' ends the app at start: System.IO.InvalidDataException");
+  EXPECT_THAT(finding.why, HasSubstr("LineNumber: 1 | BytePositionInLine: 10"));
+  EXPECT_TRUE(c.diagnose().refuse);
+}
+
+TEST(Diagnosis, ACertificateThatIsNotThereEndsAnAppWithoutHttpsToo) {
+  Case c = of({"Kestrel__Certificates__Default__Path=tls.pfx"}, Mode::validate);
+  const Finding finding = c.find(Id::certificate);
+  EXPECT_EQ(finding.what,
+            "'/app/tls.pfx' (Kestrel__Certificates__Default__Path) ends the app at start, with some builders: "
+            "System.IO.FileNotFoundException");
+  // The slim builder does not look at it.
+  EXPECT_EQ(finding.severity, Severity::warning);
+  EXPECT_FALSE(c.diagnose().refuse);
+}
+
+TEST(Diagnosis, AContentRootThatIsNotThereIsNamedWithWhatSetsIt) {
+  Case c = of({"ASPNETCORE_CONTENTROOT=/nowhere"}, Mode::validate);
+  EXPECT_THAT(c.find(Id::content_root).what, HasSubstr("'/nowhere' (ASPNETCORE_CONTENTROOT) ends the app at start"));
+  EXPECT_TRUE(c.diagnose().refuse);
+}
+
+TEST(Diagnosis, WhereNoChangeIsRightForEveryBuilderTheyAreNamed) {
+  Case c = of({"ASPNETCORE_ENVIRONMENT=A", "DOTNET_ENVIRONMENT=B"});
+  c.files["appsettings.A.json"] = R"({"Urls":"http://+:80"})";
+  c.files["appsettings.B.json"] = R"({"Urls":"http://+:5000"})";
+  EXPECT_EQ(c.find(Id::immovable).did,
+            "nothing: no change is right for every builder that the app may use; with wab 10, slim 10 it would change "
+            "something else");
+}
+
 TEST(Diagnosis, AnImageOfTodayIsSilent) {
   for (const Mode mode : {Mode::explain, Mode::validate, Mode::rewrite}) {
     EXPECT_TRUE(of({"ASPNETCORE_HTTP_PORTS=8080"}, mode).diagnose().findings.empty());
-    EXPECT_TRUE(of({"ASPNETCORE_HTTP_PORTS=8080", "ASPNETCORE_URLS=http://+:5000"}, mode).diagnose().findings.empty());
+    for (const Finding& one :
+         of({"ASPNETCORE_HTTP_PORTS=8080", "ASPNETCORE_URLS=http://+:5000"}, mode).diagnose().findings)
+      EXPECT_EQ(one.severity, Severity::info) << one.what;
     EXPECT_TRUE(of({}, mode).diagnose().findings.empty());
   }
 }
@@ -263,7 +341,7 @@ TEST(Diagnosis, TheVariablesOfIisAreWarnedOf) {
 TEST(Diagnosis, ArgumentsOfAnotherProgramAreSaidToBeImmovable) {
   Case c;
   c.app.kind = runtime::Kind::other;
-  c.rules.edit_arguments = false;
+  c.rules.is_dotnet = false;
   c.arguments = {"--urls=http://+:80"};
   EXPECT_EQ(c.find(Id::immovable).severity, Severity::error);
   EXPECT_TRUE(c.diagnose().refuse);

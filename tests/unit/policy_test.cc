@@ -7,7 +7,11 @@
 #include <random>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
+
+#include "shim/files.h"
+#include "tests/support/fake_system.h"
 
 namespace portshim::policy {
 namespace {
@@ -235,10 +239,114 @@ TEST(Policy, ArgumentsAreChangedInPlaceInEveryShape) {
 
 TEST(Policy, ArgumentsOfAnotherProgramAreLeftAlone) {
   Rules rules = denied();
-  rules.edit_arguments = false;
+  rules.is_dotnet = false;
   const Plan plan = make_plan(input_of({}, {"--urls=http://+:80"}), rules);
   EXPECT_TRUE(plan.edits.empty());
   EXPECT_EQ(only_move(plan).outcome, Outcome::immovable);
+}
+
+// ---- Settings of files ---------------------------------------------------------------------------------------------
+
+/// An app in a directory with settings files.
+class Folder {
+ public:
+  Folder& file(const std::string& name, const std::string& content) {
+    system_.file("/app/" + name, content);
+    return *this;
+  }
+  Folder& environment(Words entries) {
+    environment_ = std::move(entries);
+    return *this;
+  }
+  Folder& only(Builder builder) {
+    builders_ = {builder};
+    return *this;
+  }
+
+  Plan plan(const Rules& rules = denied()) {
+    Input input = input_of(environment_);
+    if (!builders_.empty()) input.builders = builders_;
+    input.files = &reader_;
+    input.current_directory = input.base_directory = "/app";
+    input.application = "App";
+    return make_plan(input, rules);
+  }
+  /// The environment of the plan.
+  Words rewritten(const Rules& rules = denied()) { return plan(rules).after.environment; }
+
+ private:
+  support::FakeSystem system_;
+  files::Reader reader_{system_, "/app"};
+  Words environment_;
+  std::vector<Builder> builders_;
+};
+
+std::string endpoint_file(const std::string& name, const std::string& url) {
+  return R"({"Kestrel":{"Endpoints":{")" + name + R"(":{"Url":")" + url + R"("}}}})";
+}
+
+TEST(Policy, AFilesSettingIsOverriddenByTheVariableOfItsKey) {
+  EXPECT_EQ(Folder().file("appsettings.json", R"({"Urls":"http://+:80;http://+:9000"})").rewritten(),
+            (Words{"URLS=http://+:8080;http://+:9000"}));
+  EXPECT_EQ(Folder().file("appsettings.json", R"({"http_ports":80})").rewritten(), (Words{"HTTP_PORTS=8080"}));
+  EXPECT_EQ(Folder().file("appsettings.json", endpoint_file("Http", "http://+:80")).rewritten(),
+            (Words{"Kestrel__Endpoints__Http__Url=http://+:8080"}));
+  EXPECT_EQ(Folder().file("appsettings.Production.json", endpoint_file("Web", "http://*")).rewritten(),
+            (Words{"Kestrel__Endpoints__Web__Url=http://*:8080"}));
+}
+
+TEST(Policy, WhatIsInTheEnvironmentStaysInItsPlaceWhenAVariableIsAdded) {
+  Folder folder;
+  folder.file("appsettings.json", R"({"Urls":"http://+:80"})").environment({"ASPNETCORE_URLS=http://+:81", "A=b"});
+  const Plan plan = folder.plan();
+  // The legacy builder reads the variable, the others the file.
+  EXPECT_EQ(plan.after.environment, (Words{"ASPNETCORE_URLS=http://+:8081", "A=b", "URLS=http://+:8080"}));
+  ASSERT_EQ(plan.edits.size(), 2U);
+  EXPECT_EQ(plan.edits[1].name, "URLS");
+  EXPECT_EQ(plan.edits[1].old_value, std::nullopt);
+  EXPECT_EQ(plan.edits[1].new_value, "http://+:8080");
+}
+
+TEST(Policy, AnEndpointWhoseNameNoVariableCanHaveIsImmovable) {
+  const Plan plan = Folder().file("appsettings.json", endpoint_file("a__b", "http://+:80")).plan();
+  EXPECT_TRUE(plan.edits.empty());
+  EXPECT_EQ(only_move(plan).outcome, Outcome::immovable);
+}
+
+TEST(Policy, KeepAddsToAListOfAFileAndNotToAnEndpoint) {
+  Rules rules = allowed();
+  rules.keep = true;
+  EXPECT_EQ(Folder().file("appsettings.json", R"({"Urls":"http://+:80"})").rewritten(rules),
+            (Words{"URLS=http://+:80;http://+:8080"}));
+  const Plan plan = Folder().file("appsettings.json", endpoint_file("Http", "http://+:80")).plan(rules);
+  EXPECT_TRUE(plan.edits.empty());
+  EXPECT_EQ(only_move(plan).outcome, Outcome::kept);
+}
+
+TEST(Policy, AFilesSettingIsRepairedAndFilledInByAVariableToo) {
+  Rules rules = denied();
+  rules.expand = true;
+  EXPECT_EQ(Folder().file("appsettings.json", R"({"Urls":"http://+:5000; http://+:5001"})").rewritten(),
+            (Words{"URLS=http://+:5000;http://+:5001"}));
+  EXPECT_EQ(Folder()
+                .file("appsettings.json", R"({"Urls":"http://+:${WEB_PORT}"})")
+                .environment({"WEB_PORT=5000"})
+                .rewritten(rules),
+            (Words{"WEB_PORT=5000", "URLS=http://+:5000"}));
+}
+
+TEST(Policy, WhereBuildersReadDifferentFilesTheOneThatAChangeWouldHurtIsNamed) {
+  Folder folder;
+  folder.file("appsettings.A.json", R"({"Urls":"http://+:80"})")
+      .file("appsettings.B.json", R"({"Urls":"http://+:5000"})")
+      .environment({"ASPNETCORE_ENVIRONMENT=A", "DOTNET_ENVIRONMENT=B"});
+  // WebApplication reads B, the generic host reads A; URLS would override both.
+  const Plan plan = folder.plan();
+  EXPECT_TRUE(plan.edits.empty());
+  EXPECT_EQ(only_move(plan).outcome, Outcome::immovable);
+  ASSERT_FALSE(plan.decisions[0].unproved.empty());
+  for (const std::size_t i : plan.decisions[0].unproved) EXPECT_NE(plan.predictions[i].builder, Builder::gh);
+  EXPECT_EQ(folder.only(Builder::gh).rewritten().back(), "URLS=http://+:8080");
 }
 
 TEST(Policy, ANameThatOccursTwiceIsEditedAtEveryOccurrence) {
@@ -263,7 +371,7 @@ TEST(Policy, EditsNameTheVariableWithItsOldAndNewValue) {
   const Plan plan =
       make_plan(input_of({"ASPNETCORE_URLS=http://+:80"}, {"--Kestrel:Endpoints:A:Url", "http://+:81"}), denied());
   ASSERT_EQ(plan.edits.size(), 1U);  // the variable is ignored, since an endpoint is configured
-  EXPECT_EQ(plan.edits[0].kind, Edit::Kind::argument);
+  EXPECT_EQ(plan.edits[0].kind, edit::Edit::Kind::argument);
   EXPECT_EQ(plan.edits[0].name, "argv[3]");
   EXPECT_EQ(plan.edits[0].old_value, "http://+:81");
   EXPECT_EQ(plan.edits[0].new_value, "http://+:8081");
@@ -291,7 +399,7 @@ TEST(Policy, MatchingQuotesAroundTheValueAreRemoved) {
 TEST(Policy, AVariableOfNothingButWhiteSpaceIsRemovedAndNeverSetToNothing) {
   const Plan plan = make_plan(input_of({"ASPNETCORE_URLS= ", "ASPNETCORE_HTTP_PORTS=80"}), denied());
   ASSERT_EQ(plan.edits.size(), 2U);
-  EXPECT_EQ(plan.edits[0].kind, Edit::Kind::remove);
+  EXPECT_EQ(plan.edits[0].kind, edit::Edit::Kind::remove);
   EXPECT_EQ(plan.removed, (std::vector<std::size_t>{0}));
   EXPECT_EQ(plan.after.environment[1], "ASPNETCORE_HTTP_PORTS=8080");
 }
@@ -307,19 +415,6 @@ TEST(Policy, APlaceholderMovesLikePortEighty) {
   EXPECT_EQ(rewritten("ASPNETCORE_HTTP_PORTS=8080,8081"), "ASPNETCORE_HTTP_PORTS=8080");
 }
 
-TEST(Policy, ExpandFillsInVariables) {
-  const std::vector<std::string> environment = {"PORT=5000", "EMPTY=", "PORT=6000"};
-  const Variables known = variables(environment);
-  EXPECT_EQ(expand("http://+:$PORT", known), "http://+:5000");
-  EXPECT_EQ(expand("http://+:${PORT};x", known), "http://+:5000;x");
-  EXPECT_EQ(expand("${NONE:-8080}${EMPTY:-1}", known), "80801");
-  EXPECT_EQ(expand("${PORT:-8080}", known), "5000");
-  EXPECT_EQ(expand("$NONE ${NONE} $ ${ ${} ${PORT $1 ${PORT:+x}", known),
-            "$NONE ${NONE} $ ${ ${} ${PORT $1 ${PORT:+x}");
-  EXPECT_EQ(expand("$PORTX$PORT$", known), "$PORTX5000$");
-  EXPECT_EQ(expand("", known), "");
-}
-
 TEST(Policy, ExpandedValuesAreThenMoved) {
   Rules rules = denied();
   rules.expand = true;
@@ -328,19 +423,6 @@ TEST(Policy, ExpandedValuesAreThenMoved) {
   EXPECT_EQ(plan.expansions.size(), 1U);
   EXPECT_EQ(make_plan(input_of({"ASPNETCORE_URLS=http://+:$PORT", "PORT=5000"}), denied()).after.environment[0],
             "ASPNETCORE_URLS=http://+:8080");
-}
-
-TEST(Policy, FindsWhatTheAppBindsTwice) {
-  const auto collides = [](const char* urls) {
-    return find_collision(hosting::predict(input_of({std::string("ASPNETCORE_URLS=") + urls}))[0].lenient())
-        .has_value();
-  };
-  EXPECT_TRUE(collides("http://+:8080;http://*:8080"));
-  EXPECT_TRUE(collides("http://127.0.0.1:8080;http://+:8080"));
-  EXPECT_TRUE(collides("http://localhost:8080;http://127.0.0.1:8080"));
-  EXPECT_FALSE(collides("http://127.0.0.1:8080;http://127.0.0.2:8080"));
-  EXPECT_FALSE(collides("http://+:0;http://+:0"));
-  EXPECT_FALSE(collides("http://+:8080;http://+:8081"));
 }
 
 TEST(Policy, AListOfAMegabyteIsMovedInLinearTime) {
@@ -433,7 +515,7 @@ std::string describe(const Input& input) {
 /// No low port is left but the ones that are reported.
 void expect_nothing_low(const Plan& plan, const Rules& rules) {
   for (const hosting::Prediction& prediction : plan.predictions) {
-    for (const hosting::Endpoint& endpoint : prediction.lenient().endpoints) {
+    for (const kestrel::Endpoint& endpoint : prediction.lenient().endpoints) {
       if (!is_low(endpoint.target, rules) || is_excused(plan, endpoint.source.origin(), endpoint.target.port)) continue;
       const bool reported = std::ranges::any_of(plan.decisions, [&](const Decision& decision) {
         return decision.low.origin == endpoint.source.origin() && decision.moves[0].outcome == Outcome::immovable;

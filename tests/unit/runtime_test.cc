@@ -3,6 +3,7 @@
 #include <elf.h>
 #include <gtest/gtest.h>
 
+#include <cstdint>
 #include <cstring>
 #include <string>
 #include <vector>
@@ -24,6 +25,7 @@ std::string elf_with(const std::string& data) {
   std::memcpy(header.e_ident, ELFMAG, SELFMAG);
   header.e_ident[EI_CLASS] = ELFCLASS64;
   header.e_ident[EI_DATA] = ELFDATA2LSB;
+  header.e_machine = EM_X86_64;
   header.e_phoff = sizeof header;
   header.e_phentsize = sizeof(Elf64_Phdr);
   header.e_phnum = 1;
@@ -42,13 +44,42 @@ std::string bundle_marker() {
          "\x13\xf5\xb9\xe6\xef\xae\x33\x18\xee\x3b\x2d\xce\x24\xb3\x6a\xae";
 }
 
+template <typename T>
+std::string bytes_of(T value) {
+  return {reinterpret_cast<const char*>(&value), sizeof value};
+}
+
+/// A single-file app with this runtimeconfig.json, of header version 6 as .NET 6 and later write it.
+std::string bundle_with(const std::string& runtimeconfig, std::uint64_t flags = 0) {
+  const std::size_t config = elf_with(bytes_of(std::uint64_t{}) + bundle_marker()).size();
+  const std::string host = elf_with(bytes_of(std::uint64_t{config + runtimeconfig.size()}) + bundle_marker());
+  const std::string id = "ZePKK4gfXysi";
+  return host + runtimeconfig + bytes_of(std::uint32_t{6}) + bytes_of(std::uint32_t{0}) + bytes_of(std::uint32_t{3}) +
+         static_cast<char>(id.size()) + id + bytes_of(std::uint64_t{}) + bytes_of(std::uint64_t{}) +
+         bytes_of(std::uint64_t{config}) + bytes_of(std::uint64_t{runtimeconfig.size()}) + bytes_of(flags);
+}
+
 void put_app(FakeSystem& system, const std::string& runtimeconfig = kAspNet) {
   system.cwd = "/app";
   system.program("/usr/bin/dotnet").file("/app/App.dll", "MZ").file("/app/App.runtimeconfig.json", runtimeconfig);
 }
 
-App classify_dotnet(const FakeSystem& system, const Words& argv) {
-  return classify(system, argv, "/usr/bin/dotnet");
+App classify_dotnet(const FakeSystem& system, const Words& argv, const Words& environment = {}) {
+  return classify(system, argv, "/usr/bin/dotnet", environment);
+}
+
+/// .NET in `root` as packages install it, with ASP.NET Core in these versions.
+void put_dotnet(FakeSystem& system, const std::string& root, const Words& versions) {
+  system.file(root + "/host/fxr/10.0.12/libhostfxr.so", "");
+  for (const std::string& version : versions) {
+    const std::string folder = root + "/shared/Microsoft.AspNetCore.App/" + version;
+    system.file(folder + "/Microsoft.AspNetCore.App.deps.json", "{}");
+  }
+}
+
+std::string config_for(const std::string& version, const std::string& options = "") {
+  return "{\"runtimeOptions\": {" + options + R"("framework": {"name": "Microsoft.AspNetCore.App", "version": ")" +
+         version + "\"}}}";
 }
 
 TEST(Runtime, DotnetWithADllIsThatAppAndItsArgumentsFollow) {
@@ -118,6 +149,7 @@ TEST(Runtime, ARollForwardToAnotherMajorLeavesTheVersionOpen) {
   put_app(system, R"({"runtimeOptions": {"rollForward": "LatestMajor",
                       "framework": {"name": "Microsoft.AspNetCore.App", "version": "6.0.0"}}})");
   EXPECT_EQ(plausible_majors(classify_dotnet(system, {"dotnet", "App.dll"})), (std::vector<int>{8, 9, 10}));
+  EXPECT_EQ(classify_dotnet(system, {"dotnet", "App.dll"}, {"ASPNET_VERSION=9.0.1"}).major, 9);
 }
 
 TEST(Runtime, ARuntimeconfigThatIsNoJsonOrNotReadableLeavesEverythingOpen) {
@@ -159,11 +191,14 @@ TEST(Runtime, AnElfFileWithItsDllBesideItIsAnApphost) {
   system.program("/app/App", elf_with("")).file("/app/App.dll", "MZ").file("/app/App.runtimeconfig.json", kAspNet);
   system.link("/usr/bin/App", "/app/App");
   for (const char* path : {"/app/App", "/usr/bin/App"}) {
-    const App app = classify(system, Words{path, "--roll-forward", "Major", "x"}, path);
+    const App app = classify(system, Words{path, "--roll-forward", "Major", "x"}, path, {});
     EXPECT_EQ(app.kind, Kind::apphost) << path;
     EXPECT_EQ(app.assembly, "/app/App.dll") << path;
     EXPECT_EQ(app.first_argument, 3U) << path;
+    EXPECT_EQ(app.requested_version, "9.0.1") << path;
     EXPECT_EQ(app.major, 9) << path;
+    EXPECT_EQ(app.application, "App") << path;
+    EXPECT_EQ(app.base_directory, "/app") << path;
   }
 }
 
@@ -171,8 +206,193 @@ TEST(Runtime, ASingleFileAppIsKnownByItsBundleMarker) {
   FakeSystem system;
   system.program("/bundle", elf_with("x" + std::string(8, '\1') + bundle_marker()));
   system.program("/plain", elf_with("x" + std::string(8, '\0') + bundle_marker()));
-  EXPECT_EQ(classify(system, Words{"/bundle"}, "/bundle").kind, Kind::apphost);
-  EXPECT_EQ(classify(system, Words{"/plain"}, "/plain").kind, Kind::other);
+  EXPECT_EQ(classify(system, Words{"/bundle"}, "/bundle", {}).kind, Kind::apphost);
+  EXPECT_EQ(classify(system, Words{"/plain"}, "/plain", {}).kind, Kind::other);
+}
+
+TEST(Runtime, TheVersionIsTheOneThatHostfxrChooses) {
+  FakeSystem system;
+  put_app(system, config_for("8.0.0", R"("rollForward": "Major", )"));
+  system.link("/usr/bin/dotnet", "../share/dotnet/dotnet").program("/usr/share/dotnet/dotnet");
+  put_dotnet(system, "/usr/share/dotnet", {"9.0.1", "9.0.22", "10.0.12"});
+  const App app = classify_dotnet(system, {"dotnet", "App.dll"});
+  EXPECT_EQ(app.major, 9);
+  EXPECT_EQ(app.requested_version, "8.0.0");
+  EXPECT_EQ(app.resolved_version, "9.0.22");
+  EXPECT_EQ(app.dotnet_root, "/usr/share/dotnet");
+  EXPECT_EQ(app.missing_framework.name, "");
+
+  EXPECT_EQ(classify_dotnet(system, {"dotnet", "App.dll"}, {"DOTNET_ROLL_FORWARD=LatestMajor"}).major, 10);
+  EXPECT_EQ(
+      classify_dotnet(system, {"dotnet", "--roll-forward", "Minor", "--Roll-Forward", "LatestMajor", "App.dll"}).major,
+      10);
+  const App exact = classify_dotnet(system, {"dotnet", "--fx-version", "10.0.12", "App.dll"});
+  EXPECT_EQ(exact.major, 10);
+  EXPECT_EQ(exact.requested_version, "10.0.12");
+}
+
+TEST(Runtime, AFrameworkThatIsNotInstalledIsMissingAndTheRequestedVersionStays) {
+  FakeSystem system;
+  put_app(system, config_for("8.0.4"));
+  put_dotnet(system, "/usr/bin", {"9.0.1"});
+  App app = classify_dotnet(system, {"dotnet", "App.dll"}, {"ASPNET_VERSION=9.0.1"});
+  EXPECT_EQ(app.major, 8);
+  EXPECT_EQ(app.resolved_version, "");
+  EXPECT_EQ(app.dotnet_root, "/usr/bin");
+  EXPECT_EQ(app.missing_framework.name, "Microsoft.AspNetCore.App");
+  EXPECT_EQ(app.missing_framework.version, "8.0.4");
+
+  // A folder that is no root, or cannot be read, tells nothing.
+  system.fail(support::Call::list, "/usr/bin/host/fxr", EACCES);
+  app = classify_dotnet(system, {"dotnet", "App.dll"});
+  EXPECT_EQ(app.major, 8);
+  EXPECT_EQ(app.dotnet_root, "");
+  EXPECT_EQ(app.missing_framework.name, "");
+}
+
+TEST(Runtime, ASelfContainedAppHasTheVersionThatItIncludes) {
+  FakeSystem system;
+  put_app(system,
+          R"({"runtimeOptions": {"includedFrameworks": [{"name": "Microsoft.AspNetCore.App", "version": "9.0.22"}]}})");
+  put_dotnet(system, "/usr/bin", {"10.0.12"});
+  const App app = classify_dotnet(system, {"dotnet", "App.dll"}, {"DOTNET_ROLL_FORWARD=LatestMajor"});
+  EXPECT_EQ(app.major, 9);
+  EXPECT_EQ(app.resolved_version, "9.0.22");
+  EXPECT_EQ(app.dotnet_root, "");
+}
+
+TEST(Runtime, AFrameworkThatBringsAspNetCoreMakesItAnAspNetCoreApp) {
+  FakeSystem system;
+  put_app(system, R"({"runtimeOptions": {"framework": {"name": "Corp.App", "version": "1.0.0"}}})");
+  EXPECT_TRUE(classify_dotnet(system, {"dotnet", "App.dll"}).binds_nothing());
+  put_dotnet(system, "/usr/bin", {"9.0.1"});
+  system.file("/usr/bin/shared/Corp.App/1.0.0/Corp.App.deps.json", "{}");
+  system.file("/usr/bin/shared/Corp.App/1.0.0/Corp.App.runtimeconfig.json", kAspNet);
+  const App app = classify_dotnet(system, {"dotnet", "App.dll"});
+  EXPECT_EQ(app.asp_net_core, true);
+  EXPECT_EQ(app.major, 9);
+}
+
+TEST(Runtime, ImagesSayTheVersionWhereNoRuntimeconfigDoes) {
+  FakeSystem system;
+  system.program("/usr/bin/dotnet").program("/bundle", elf_with(std::string(8, '\1') + bundle_marker()));
+  const Words both = {"DOTNET_VERSION=9.0.9", "ASPNET_VERSION=10.0.1"};
+  EXPECT_EQ(classify_dotnet(system, {"dotnet", "Missing.dll"}, both).major, 10);
+  EXPECT_EQ(classify_dotnet(system, {"dotnet", "Missing.dll"}, {"DOTNET_VERSION=9.0.9"}).major, 9);
+  EXPECT_EQ(classify_dotnet(system, {"dotnet", "Missing.dll"}, {"DOTNET_VERSION=9.0.9", "ASPNET_VERSION=x"}).major, 9);
+  EXPECT_EQ(classify(system, Words{"/bundle"}, "/bundle", both).major, 10);
+  EXPECT_EQ(classify_dotnet(system, {"dotnet", "build"}, both).major, std::nullopt);
+  put_app(system);
+  EXPECT_EQ(classify_dotnet(system, {"dotnet", "App.dll"}, both).major, 9);
+}
+
+TEST(Runtime, AnotherRuntimeconfigMayBeNamed) {
+  FakeSystem system;
+  put_app(system);
+  system.file("/cfg/real/other.json", config_for("8.0.0")).link("/cfg/link.json", "real/other.json");
+  // hostfxr follows a link, and takes .json for whatever the extension is.
+  for (const char* option : {"/cfg/real/other.json", "/cfg/link.json", "/cfg/real/other.txt", "../cfg/real/other"}) {
+    const App app = classify_dotnet(system, {"dotnet", "exec", "--runtimeconfig", option, "App.dll"});
+    EXPECT_EQ(app.major, 8) << option;
+    EXPECT_EQ(app.runtimeconfig, option);
+  }
+  EXPECT_TRUE(
+      classify_dotnet(system, {"dotnet", "exec", "--runtimeconfig", "/none.json", "App.dll"}).runtimeconfig_missing);
+}
+
+TEST(Runtime, TheBaseDirectoryIsThatOfTheRealDll) {
+  FakeSystem system;
+  put_app(system);
+  system.link("/links/Other.dll", "../app/App.dll").link("/dir", "app").file("/Root.dll", "MZ");
+  const auto check = [&system](const char* dll, const char* directory, const char* application) {
+    const App app = classify_dotnet(system, {"dotnet", dll});
+    EXPECT_EQ(app.base_directory, directory) << dll;
+    EXPECT_EQ(app.application, application) << dll;
+  };
+  check("App.dll", "/app", "App");
+  check("./../app/App.dll", "/app", "App");
+  check("/dir/App.dll", "/app", "App");
+  check("/links/Other.dll", "/app", "App");
+  check("/Root.dll", "/", "Root");
+  check("Missing.Name.dll", "", "Missing.Name");
+  EXPECT_EQ(classify_dotnet(system, {"dotnet", "/links/Other.dll"}).runtimeconfig, "/app/App.runtimeconfig.json");
+  EXPECT_EQ(classify_dotnet(system, {"dotnet", "build"}).application, "");
+}
+
+TEST(Runtime, AnApphostLooksForDotnetByItself) {
+  FakeSystem system;
+  system.program("/app/App", elf_with("")).file("/app/App.dll", "MZ");
+  system.file("/app/App.runtimeconfig.json", config_for("8.0.0", R"("rollForward": "LatestMajor", )"));
+  put_dotnet(system, "/opt/dotnet", {"9.0.1"});
+  put_dotnet(system, "/usr/share/dotnet", {"10.0.12"});
+  const Words root = {"DOTNET_ROOT=/opt/dotnet"};
+  EXPECT_EQ(classify(system, Words{"/app/App"}, "/app/App", root).major, 9);
+  EXPECT_EQ(classify(system, Words{"/app/App"}, "/app/App", {}).major, 10);
+  // All host options are its own, those of exec too.
+  system.file("/cfg/other.json", config_for("9.0.0"));
+  const App app = classify(system, Words{"/app/App", "--runtimeconfig", "/cfg/other.json", "x"}, "/app/App", root);
+  EXPECT_EQ(app.requested_version, "9.0.0");
+  EXPECT_EQ(app.first_argument, 3U);
+}
+
+TEST(Runtime, AnApphostWithSearchOptionsMayLookAnywhere) {
+  const std::string half = "19ff3e9c3602ae8e841925bb461a0adb";
+  const std::string hash = half + "064a1f1903667a5e0d87e8f608f425ac";
+  // Two segments: what is read only, and what dotnet build writes into.
+  const auto apphost = [&](const std::string& data) {
+    std::string file = elf_with(data);
+    Elf64_Ehdr header{};
+    Elf64_Phdr writable{};
+    std::memcpy(&header, file.data(), sizeof header);
+    std::memcpy(&writable, file.data() + sizeof header, sizeof writable);
+    Elf64_Phdr constant = writable;
+    constant.p_flags = PF_R;
+    constant.p_offset = file.size() + sizeof constant;
+    constant.p_filesz = half.size() + 1;
+    writable.p_offset += sizeof constant;
+    header.e_phnum = 2;
+    return bytes_of(header) + bytes_of(writable) + bytes_of(constant) + data + half + '\0';
+  };
+  const auto root_with = [&](const std::string& data) {
+    FakeSystem system;
+    system.program("/app/App", apphost(data)).file("/app/App.dll", "MZ").file("/app/App.runtimeconfig.json", kAspNet);
+    put_dotnet(system, "/usr/share/dotnet", {"9.0.1"});
+    const App app = classify(system, Words{"/app/App"}, "/app/App", {});
+    EXPECT_EQ(app.major, 9);
+    return app.dotnet_root;
+  };
+  EXPECT_EQ(root_with("ab" + std::string(2, '\0') + hash), "/usr/share/dotnet");
+  EXPECT_EQ(root_with(std::string("ab\x08\0", 4) + hash), "");
+  EXPECT_EQ(root_with(std::string("ab\x02\0./dotnet", 12)), "");
+}
+
+TEST(Runtime, ASingleFileAppHasItsRuntimeconfigInside) {
+  FakeSystem system;
+  put_dotnet(system, "/usr/share/dotnet", {"9.0.22"});
+  system.program("/srv/app/Shop.Web", bundle_with(kAspNet)).link("/usr/bin/shop", "/srv/app/Shop.Web");
+  App app = classify(system, Words{"shop"}, "/usr/bin/shop", Words{"ASPNET_VERSION=10.0.1"});
+  EXPECT_EQ(app.kind, Kind::apphost);
+  EXPECT_EQ(app.assembly, "");
+  EXPECT_EQ(app.asp_net_core, true);
+  EXPECT_EQ(app.resolved_version, "9.0.22");
+  EXPECT_EQ(app.application, "Shop.Web");
+  EXPECT_EQ(app.base_directory, "/srv/app");
+
+  system.program("/extracted", bundle_with(kAspNet, 1));
+  app = classify(system, Words{"/extracted"}, "/extracted", {});
+  EXPECT_EQ(app.base_directory, "");
+  EXPECT_EQ(app.major, 9);
+}
+
+TEST(Runtime, ADamagedBundleIsABundleStill) {
+  const std::string whole = bundle_with(kAspNet);
+  for (std::size_t size = whole.size() - 60; size < whole.size(); size += 5) {
+    FakeSystem system;
+    system.program("/bundle", whole.substr(0, size));
+    const App app = classify(system, Words{"/bundle"}, "/bundle", {});
+    EXPECT_EQ(app.kind, Kind::apphost) << size;
+    EXPECT_EQ(app.asp_net_core, std::nullopt) << size;
+  }
 }
 
 TEST(Runtime, AnythingElseIsOther) {
@@ -183,8 +403,9 @@ TEST(Runtime, AnythingElseIsOther) {
                "\x7f"
                "ELF");
   for (const char* path : {"/bin/sh", "/start", "/cut", "/missing", ""}) {
-    const App app = classify(system, Words{"start", "App.dll"}, path);
+    const App app = classify(system, Words{"start", "App.dll"}, path, Words{"ASPNET_VERSION=9.0.0"});
     EXPECT_EQ(app.kind, Kind::other) << path;
+    EXPECT_EQ(app.major, std::nullopt) << path;
     EXPECT_EQ(app.first_argument, 2U) << path;
     EXPECT_FALSE(app.binds_nothing()) << path;
   }

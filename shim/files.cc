@@ -1,0 +1,117 @@
+#include "shim/files.h"
+
+#include <algorithm>
+#include <cerrno>
+#include <cstring>
+#include <string_view>
+#include <utility>
+
+#include "shim/json.h"
+#include "shim/path.h"
+
+namespace portshim::files {
+namespace {
+
+using address::Exception;
+using system::FileType;
+
+/// Enough of a certificate's file to see what it is.
+constexpr std::size_t kEnough = 64U << 10U;
+
+std::string text_of(int error) {
+  return std::strerror(error);  // NOLINT(concurrency-mt-unsafe): there is one thread
+}
+
+Exception denied(const std::string& path, int error) {
+  return {.type = "System.UnauthorizedAccessException",
+          .message = "Access to the path '" + path + "' is denied.",
+          .causes = {"System.IO.IOException: " + text_of(error)}};
+}
+
+Exception not_found(const system::System& system, const std::string& path) {
+  if (system.status(path::folder_of(path))) {
+    return {.type = "System.IO.FileNotFoundException", .message = "Could not find file '" + path + "'."};
+  }
+  return {.type = "System.IO.DirectoryNotFoundException",
+          .message = "Could not find a part of the path '" + path + "'."};
+}
+
+/// What opening a file throws (Interop.GetExceptionForIoErrno).
+Exception open_failed(const system::System& system, const std::string& path, int error) {
+  if (error == ENOENT || error == ENOTDIR) return not_found(system, path);
+  if (error == EACCES || error == EPERM || error == EISDIR) return denied(path, error);
+  return {.type = "System.IO.IOException", .message = text_of(error) + " : '" + path + "'"};
+}
+
+/// DER begins with a sequence; anything else that .NET loads is PEM.
+bool may_be_certificate(std::string_view content) {
+  constexpr char kSequence = 0x30;
+  return content.starts_with(kSequence) || content.contains("-----BEGIN ");
+}
+
+}  // namespace
+
+Reader::Reader(const system::System& system, std::string current_directory)
+    : system_(system), current_directory_(std::move(current_directory)) {}
+
+std::unique_ptr<kestrel::SettingsFile> Reader::read(const std::string& path) const {
+  const auto fail = [](Exception exception) {
+    return std::make_unique<kestrel::SettingsFile>(std::unexpected(std::move(exception)));
+  };
+  auto status = system_.status(path);
+  if (!status) {
+    // A link to nothing is there to .NET, until it is opened.
+    if (!system_.status(path, false)) return nullptr;
+    return fail(open_failed(system_, path, status.error().code));
+  }
+  if (status->type == FileType::directory) return nullptr;
+  if (status->type == FileType::fifo) {
+    return fail({.type = std::string(kestrel::kHang), .message = "'" + path + "' is a FIFO: it waits for a writer"});
+  }
+  if (status->type == FileType::socket) return fail(open_failed(system_, path, ENXIO));
+
+  const bool below = path.starts_with(current_directory_ + "/");
+  const json::Name name{
+      .path = path, .label = below ? path.substr(current_directory_.size() + 1) : path, .number = settings_.size()};
+  // Of devices only /dev/null stands in for a settings file.
+  if (status->type != FileType::regular) return std::make_unique<kestrel::SettingsFile>(json::read("", name));
+  const auto text = system_.read_file(path);
+  if (text) return std::make_unique<kestrel::SettingsFile>(json::read(*text, name));
+  if (text.error().code == EFBIG) {
+    too_large_.push_back(path);
+    return nullptr;
+  }
+  return fail(open_failed(system_, path, text.error().code));
+}
+
+const kestrel::SettingsFile* Reader::settings(const std::string& path) const {
+  const auto known = settings_.find(path);
+  if (known != settings_.end()) return known->second.get();
+  return settings_.emplace(path, read(path)).first->second.get();
+}
+
+bool Reader::is_directory(const std::string& path) const {
+  const auto known = directories_.find(path);
+  if (known != directories_.end()) return known->second;
+  const auto status = system_.status(path);
+  return directories_.emplace(path, status && status->type == FileType::directory).first->second;
+}
+
+std::optional<Exception> Reader::certificate(const std::string& path, int major) const {
+  const auto status = system_.status(path);
+  if (!status) return open_failed(system_, path, status.error().code);
+  if (status->type == FileType::directory) return denied(path, EACCES);
+  const auto content = system_.read_part(path, 0, kEnough);
+  if (!content && content.error().code == EINVAL) return std::nullopt;  // no regular file
+  if (!content) return open_failed(system_, path, content.error().code);
+  if (content->size() == kEnough || may_be_certificate(*content)) return std::nullopt;
+  Exception junk{.type = "System.Security.Cryptography.CryptographicException", .message = "ASN1 corrupted data."};
+  if (major < 9) {
+    junk.causes.emplace_back(
+        "System.Formats.Asn1.AsnContentException: The encoded length exceeds the number of bytes remaining in the "
+        "input buffer.");
+  }
+  return junk;
+}
+
+}  // namespace portshim::files

@@ -1,0 +1,42 @@
+// What .NET would find in the files that decide what it binds: each is looked at once, and the answers stay the same.
+#pragma once
+
+#include <cstddef>
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "shim/address.h"
+#include "shim/kestrel.h"
+#include "shim/system.h"
+
+namespace portshim::files {
+
+/// kestrel::Files over the real system, for the identity that portshim runs as. Files are opened as System says; what
+/// is larger than System::kMaxFileSize is not read.
+class Reader final : public kestrel::Files {
+ public:
+  /// Paths below `current_directory` are called by their relative name in origins.
+  Reader(const system::System& system, std::string current_directory);
+
+  /// PhysicalFileProvider and FileConfigurationProvider: absent is what cannot be found, and a directory.
+  [[nodiscard]] const kestrel::SettingsFile* settings(const std::string& path) const override;
+  [[nodiscard]] bool is_directory(const std::string& path) const override;
+  [[nodiscard]] std::optional<address::Exception> certificate(const std::string& path, int major) const override;
+
+  /// Settings files that exist and were not read, since they are too large: they count as absent.
+  [[nodiscard]] const std::vector<std::string>& too_large() const { return too_large_; }
+
+ private:
+  [[nodiscard]] std::unique_ptr<kestrel::SettingsFile> read(const std::string& path) const;
+
+  const system::System& system_;
+  std::string current_directory_;
+  mutable std::map<std::string, std::unique_ptr<kestrel::SettingsFile>> settings_;
+  mutable std::map<std::string, bool> directories_;
+  mutable std::vector<std::string> too_large_;
+};
+
+}  // namespace portshim::files
