@@ -9,6 +9,7 @@
 #include <utility>
 
 #include "shim/casing.h"
+#include "shim/utf8.h"
 
 namespace portshim::config {
 namespace {
@@ -17,44 +18,6 @@ namespace {
 constexpr std::array<std::string_view, 11> kKeys = {"URLS",        "HTTP_PORTS",  "HTTPS_PORTS", "PREFERHOSTINGURLS",
                                                     "ENVIRONMENT", "CONTENTROOT", "SERVER.URLS", "APPLICATIONNAME",
                                                     "PORT",        "APPL_PATH",   "TOKEN"};
-
-constexpr std::uint32_t kInvalid = 0xFFFFFFFF;
-
-/// Decodes the code point at `at` and moves behind it; kInvalid (and one byte further) for invalid UTF-8.
-std::uint32_t decode(std::string_view text, std::size_t& at) {
-  const auto byte = [&](std::size_t i) { return static_cast<unsigned char>(text[i]); };
-  const unsigned lead = byte(at);
-  const std::size_t length = lead < 0xE0 ? 2 : lead < 0xF0 ? 3 : 4;
-  if (lead < 0xC2 || lead > 0xF4 || at + length > text.size()) {
-    ++at;
-    return kInvalid;
-  }
-  std::uint32_t point = lead & (0xFFU >> (length + 1));
-  for (std::size_t i = 1; i < length; ++i) {
-    if ((byte(at + i) & 0xC0U) != 0x80U) {
-      ++at;
-      return kInvalid;
-    }
-    point = (point << 6U) | (byte(at + i) & 0x3FU);
-  }
-  at += length;
-  return point;
-}
-
-void encode(std::uint32_t point, std::string& out) {
-  if (point < 0x800) {
-    out += static_cast<char>(0xC0U | (point >> 6U));
-  } else {
-    if (point < 0x10000) {
-      out += static_cast<char>(0xE0U | (point >> 12U));
-    } else {
-      out += static_cast<char>(0xF0U | (point >> 18U));
-      out += static_cast<char>(0x80U | ((point >> 12U) & 0x3FU));
-    }
-    out += static_cast<char>(0x80U | ((point >> 6U) & 0x3FU));
-  }
-  out += static_cast<char>(0x80U | (point & 0x3FU));
-}
 
 std::uint32_t upper(std::uint32_t point) {
   const auto* range = std::ranges::lower_bound(kCaseRanges, point, {}, &CaseRange::last);
@@ -110,18 +73,19 @@ std::map<std::string, std::vector<Setting>> collect_environment(std::span<const 
 std::string fold(std::string_view key) {
   std::string out;
   out.reserve(key.size());
-  for (std::size_t at = 0; at < key.size();) {
-    if (static_cast<unsigned char>(key[at]) < 0x80) {
-      out += upper_ascii(key[at++]);
+  while (!key.empty()) {
+    if (static_cast<unsigned char>(key[0]) < 0x80) {
+      out += upper_ascii(key[0]);
+      key.remove_prefix(1);
       continue;
     }
-    const std::size_t start = at;
-    const std::uint32_t point = decode(key, at);
-    if (point == kInvalid) {
-      out += key.substr(start, at - start);
+    const utf8::Character character = utf8::first_character(key);
+    if (character.code == utf8::kReplacement) {
+      out += key.substr(0, character.length);
     } else {
-      encode(upper(point), out);
+      utf8::append(upper(character.code), out);
     }
+    key.remove_prefix(character.length);
   }
   return out;
 }

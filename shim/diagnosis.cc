@@ -432,6 +432,14 @@ class Writer {
     return in_wab ? Severity::warning : Severity::info;
   }
 
+  /// What of a prediction's failures is said: a certain one, or that the app hangs.
+  static const kestrel::Failure* failure_to_say(const Prediction& prediction) {
+    const auto& strict = prediction.strict.failure;
+    if (strict && strict->exception.type == kestrel::kHang) return &*strict;
+    const auto& lenient = prediction.lenient().failure;
+    return lenient && lenient->certain ? &*lenient : nullptr;
+  }
+
   void say_failures() {
     struct Seen {
       const kestrel::Failure* failure;
@@ -441,19 +449,22 @@ class Writer {
     std::vector<Seen> seen;
     std::size_t certain = 0;
     for (const Prediction& prediction : predictions()) {
-      const auto& failure = prediction.lenient().failure;
-      if (!failure || !failure->certain) continue;
-      ++certain;
+      const kestrel::Failure* failure = failure_to_say(prediction);
+      if (failure == nullptr) continue;
+      if (failure->certain) ++certain;
       const auto same =
           std::ranges::find_if(seen, [&](const Seen& s) { return s.failure->exception == failure->exception; });
-      Seen& entry = same == seen.end() ? seen.emplace_back(Seen{&*failure, {}, false}) : *same;
+      Seen& entry = same == seen.end() ? seen.emplace_back(Seen{failure, {}, false}) : *same;
       entry.builders.push_back(name_prediction(prediction));
       entry.in_wab |= prediction.builder == hosting::Builder::wab;
     }
     const std::size_t all = predictions().size();
     if (all != 0 && certain == all) out_.refuse = true;
     for (const Seen& entry : seen) {
-      const Severity severity = severity_over_builders(certain == all ? all : entry.builders.size(), all, entry.in_wab);
+      const Severity severity =
+          entry.failure->certain
+              ? severity_over_builders(certain == all ? all : entry.builders.size(), all, entry.in_wab)
+              : Severity::warning;
       say_failure(*entry.failure, severity,
                   entry.builders.size() == all ? "" : fmt::format("{}", fmt::join(entry.builders, ", ")));
     }

@@ -13,15 +13,6 @@ std::string& entry_of(Input& input, const Origin& origin) {
   return origin.kind == Origin::Kind::variable ? input.environment[origin.index] : input.argv[origin.index];
 }
 
-/// A variable of that key would have beaten the file: there is none but what was added before.
-void override_file(Input& input, const std::string& variable, std::string_view value) {
-  if (variable.empty()) return;
-  const std::string start = variable + "=";
-  auto entry = std::ranges::find_if(input.environment, [&](const std::string& e) { return e.starts_with(start); });
-  if (entry == input.environment.end()) entry = input.environment.insert(entry, std::string());
-  *entry = start + std::string(value);
-}
-
 }  // namespace
 
 std::vector<Edit> between(const Input& before, const Input& after) {
@@ -86,40 +77,50 @@ bool is_editable(const Origin& origin, bool is_dotnet) {
   return origin.kind == Origin::Kind::variable || (origin.kind != Origin::Kind::builtin && is_dotnet);
 }
 
-Editor::Editor(const Input& input) {
-  std::unordered_map<std::string, std::size_t> first;
+Editor::Editor(Input& input) : input_(input) {
   for (std::size_t i = 0; i < input.environment.size(); ++i) {
     const std::string& entry = input.environment[i];
     const std::size_t equals = entry.find('=', 1);
-    if (equals == std::string::npos) continue;
-    const auto [it, added] = first.try_emplace(entry.substr(0, equals), i);
-    if (!added) again_[it->first].push_back(i);
+    if (equals != std::string::npos) occurrences_[entry.substr(0, equals)].push_back(i);
   }
 }
 
-void Editor::set(Input& input, const Origin& origin, std::string_view key, std::string_view value) const {
+void Editor::set(const Origin& origin, std::string_view key, std::string_view value) {
   if (origin.kind == Origin::Kind::file) {
-    override_file(input, overriding_variable(key), value);
+    override_file(key, value);
     return;
   }
-  std::string& entry = entry_of(input, origin);
+  std::string& entry = entry_of(input_, origin);
   const std::string old_entry = entry;
   entry.replace(origin.value_at, std::string::npos, value);
   for (const std::size_t i : again(origin)) {
-    if (input.environment[i] == old_entry) input.environment[i] = entry;
+    if (input_.environment[i] == old_entry) input_.environment[i] = entry;
   }
 }
 
-void Editor::remove(Input& input, const Origin& origin, std::vector<std::size_t>& removed) const {
+/// A variable of that key would have beaten the file: there is none but what was added before.
+void Editor::override_file(std::string_view key, std::string_view value) {
+  const std::string variable = overriding_variable(key);
+  if (variable.empty() || value.contains('\0')) return;
+  std::vector<std::size_t>& indices = occurrences_[variable];
+  if (indices.empty()) {
+    indices.push_back(input_.environment.size());
+    input_.environment.emplace_back();
+  }
+  input_.environment[indices[0]] = variable + "=" + std::string(value);
+}
+
+void Editor::remove(const Origin& origin, std::vector<std::size_t>& removed) {
   std::vector<std::size_t> indices = again(origin);
   indices.push_back(origin.index);
-  for (const std::size_t i : indices) input.environment[i].clear();
+  for (const std::size_t i : indices) input_.environment[i].clear();
   removed.insert(removed.end(), indices.begin(), indices.end());
 }
 
 std::vector<std::size_t> Editor::again(const Origin& origin) const {
-  const auto it = again_.find(origin.name);
-  return origin.kind == Origin::Kind::variable && it != again_.end() ? it->second : std::vector<std::size_t>{};
+  if (origin.kind != Origin::Kind::variable) return {};
+  const auto it = occurrences_.find(origin.name);
+  return it == occurrences_.end() ? std::vector<std::size_t>{} : std::vector(it->second.begin() + 1, it->second.end());
 }
 
 }  // namespace portshim::edit

@@ -46,17 +46,22 @@ using Place = std::tuple<config::Origin::Kind, std::size_t, std::size_t>;
 /// a variable that overrides them. Indices keep their meaning.
 class Editor {
  public:
-  explicit Editor(const hosting::Input& input);
+  /// `input` must outlive this, and its environment is changed by nobody else meanwhile.
+  explicit Editor(hosting::Input& input);
 
-  /// Sets the text of a setting, and of what says the same under its name again.
-  void set(hosting::Input& input, const config::Origin& origin, std::string_view key, std::string_view value) const;
+  /// Sets the text of a setting, and of what says the same under its name again. Nothing happens where no variable can
+  /// have the key or the value of a file's setting.
+  void set(const config::Origin& origin, std::string_view key, std::string_view value);
   /// A removed variable is an empty entry; its index goes to `removed`.
-  void remove(hosting::Input& input, const config::Origin& origin, std::vector<std::size_t>& removed) const;
+  void remove(const config::Origin& origin, std::vector<std::size_t>& removed);
   /// The further occurrences of a variable's name.
   [[nodiscard]] std::vector<std::size_t> again(const config::Origin& origin) const;
 
  private:
-  std::unordered_map<std::string, std::vector<std::size_t>> again_;
+  void override_file(std::string_view key, std::string_view value);
+
+  hosting::Input& input_;
+  std::unordered_map<std::string, std::vector<std::size_t>> occurrences_;  ///< indices by name
 };
 
 }  // namespace portshim::edit

@@ -28,17 +28,24 @@ Exception denied(const std::string& path, int error) {
           .causes = {"System.IO.IOException: " + text_of(error)}};
 }
 
-Exception not_found(const system::System& system, const std::string& path) {
-  if (system.status(path::folder_of(path))) {
-    return {.type = "System.IO.FileNotFoundException", .message = "Could not find file '" + path + "'."};
-  }
+Exception directory_not_found(const std::string& path) {
   return {.type = "System.IO.DirectoryNotFoundException",
           .message = "Could not find a part of the path '" + path + "'."};
 }
 
+Exception not_found(const system::System& system, const std::string& path) {
+  if (!system.status(path::folder_of(path))) return directory_not_found(path);
+  return {.type = "System.IO.FileNotFoundException", .message = "Could not find file '" + path + "'."};
+}
+
 /// What opening a file throws (Interop.GetExceptionForIoErrno).
 Exception open_failed(const system::System& system, const std::string& path, int error) {
-  if (error == ENOENT || error == ENOTDIR) return not_found(system, path);
+  if (error == ENOENT) return not_found(system, path);
+  if (error == ENOTDIR) return directory_not_found(path);
+  if (error == ENAMETOOLONG) {
+    return {.type = "System.IO.PathTooLongException",
+            .message = "The path '" + path + "' is too long, or a component of the specified path is too long."};
+  }
   if (error == EACCES || error == EPERM || error == EISDIR) return denied(path, error);
   return {.type = "System.IO.IOException", .message = text_of(error) + " : '" + path + "'"};
 }
@@ -65,14 +72,14 @@ std::unique_ptr<kestrel::SettingsFile> Reader::read(const std::string& path) con
     return fail(open_failed(system_, path, status.error().code));
   }
   if (status->type == FileType::directory) return nullptr;
+  if (const auto readable = system_.readable(path); !readable && status->type != FileType::regular)
+    return fail(open_failed(system_, path, readable.error().code));
   if (status->type == FileType::fifo) {
     return fail({.type = std::string(kestrel::kHang), .message = "'" + path + "' is a FIFO: it waits for a writer"});
   }
   if (status->type == FileType::socket) return fail(open_failed(system_, path, ENXIO));
 
-  const bool below = path.starts_with(current_directory_ + "/");
-  const json::Name name{
-      .path = path, .label = below ? path.substr(current_directory_.size() + 1) : path, .number = settings_.size()};
+  const json::Name name{.path = path, .label = label_of(path), .number = settings_.size()};
   // Of devices only /dev/null stands in for a settings file.
   if (status->type != FileType::regular) return std::make_unique<kestrel::SettingsFile>(json::read("", name));
   const auto text = system_.read_file(path);
@@ -82,6 +89,11 @@ std::unique_ptr<kestrel::SettingsFile> Reader::read(const std::string& path) con
     return nullptr;
   }
   return fail(open_failed(system_, path, text.error().code));
+}
+
+std::string Reader::label_of(const std::string& path) const {
+  const std::string folder = current_directory_ + (current_directory_.ends_with('/') ? "" : "/");
+  return path.starts_with(folder) && !current_directory_.empty() ? path.substr(folder.size()) : path;
 }
 
 const kestrel::SettingsFile* Reader::settings(const std::string& path) const {
@@ -106,7 +118,10 @@ std::optional<Exception> Reader::certificate(const std::string& path, int major)
   if (!content) return open_failed(system_, path, content.error().code);
   if (content->size() == kEnough || may_be_certificate(*content)) return std::nullopt;
   Exception junk{.type = "System.Security.Cryptography.CryptographicException", .message = "ASN1 corrupted data."};
-  if (major < 9) {
+  if (major >= 9 && content->empty()) {
+    junk.message = "Error occurred during a cryptographic operation.";
+    junk.causes.emplace_back("System.IO.EndOfStreamException: Unable to read beyond the end of the stream.");
+  } else if (major < 9) {
     junk.causes.emplace_back(
         "System.Formats.Asn1.AsnContentException: The encoded length exceeds the number of bytes remaining in the "
         "input buffer.");

@@ -31,6 +31,8 @@ class Reader final : public kestrel::Files {
 
  private:
   [[nodiscard]] std::unique_ptr<kestrel::SettingsFile> read(const std::string& path) const;
+  /// How a file is called in origins.
+  [[nodiscard]] std::string label_of(const std::string& path) const;
 
   const system::System& system_;
   std::string current_directory_;

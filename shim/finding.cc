@@ -8,6 +8,8 @@
 #include <numeric>
 #include <utility>
 
+#include "shim/utf8.h"
+
 namespace portshim::finding {
 
 namespace {
@@ -61,51 +63,6 @@ constexpr std::array kTable{
 };
 
 constexpr std::size_t kLongestQuote = 256;
-/// What stands for bytes that are no character.
-constexpr char32_t kReplacement = 0xFFFD;
-
-struct Character {
-  char32_t code = kReplacement;
-  std::size_t length = 1;  ///< in bytes
-};
-
-/// What may follow a first byte: the length of the sequence (0: none begins so) and the range of its second byte.
-struct Sequence {
-  std::size_t length = 0;
-  unsigned char low = 0x80;
-  unsigned char high = 0xBF;
-};
-
-/// Unicode 15, table 3-7: the ranges leave out overlong forms, surrogates and what is beyond U+10FFFF.
-constexpr Sequence sequence_of(unsigned char first) {
-  if (first < 0x80) return {.length = 1};
-  if (first < 0xC2 || first > 0xF4) return {};
-  if (first < 0xE0) return {.length = 2};
-  if (first == 0xE0) return {.length = 3, .low = 0xA0};
-  if (first == 0xED) return {.length = 3, .high = 0x9F};
-  if (first < 0xF0) return {.length = 3};
-  if (first == 0xF0) return {.length = 4, .low = 0x90};
-  if (first == 0xF4) return {.length = 4, .high = 0x8F};
-  return {.length = 4};
-}
-
-/// The character that the (not empty) text begins with.
-Character first_character(std::string_view text) {
-  const auto first = static_cast<unsigned char>(text.front());
-  auto [length, low, high] = sequence_of(first);
-  if (length == 0) return {};
-  if (length == 1) return {.code = first, .length = 1};
-  char32_t code = first & (0xFFU >> (length + 1));
-  for (std::size_t i = 1; i < length; ++i) {
-    const auto next = static_cast<unsigned char>(i < text.size() ? text[i] : '\0');
-    if (next < low || next > high) return {.code = kReplacement, .length = i};
-    code = (code << 6U) | (next & 0x3FU);
-    low = 0x80;
-    high = 0xBF;
-  }
-  return {.code = code, .length = length};
-}
-
 /// Characters that move the cursor, end a line or turn the reading order: they could forge a log line.
 constexpr bool is_control(char32_t code) {
   const auto within = [code](char32_t low, char32_t high) { return low <= code && code <= high; };
@@ -129,11 +86,11 @@ std::string escape(char32_t code) {
 
 /// printable() of one character of `text`, which it is taken off from.
 std::string take_printable(std::string_view& text) {
-  const Character character = first_character(text);
+  const utf8::Character character = utf8::first_character(text);
   const std::string_view bytes = text.substr(0, character.length);
   text.remove_prefix(character.length);
   if (is_control(character.code)) return escape(character.code);
-  return character.code == kReplacement ? "\uFFFD" : std::string(bytes);
+  return character.code == utf8::kReplacement ? "\uFFFD" : std::string(bytes);
 }
 
 constexpr bool is_number(std::string_view text) {
@@ -226,16 +183,6 @@ std::string_view to_string(Severity severity) {
 std::string printable(std::string_view text) {
   std::string result;
   while (!text.empty()) result += take_printable(text);
-  return result;
-}
-
-std::string to_utf8(std::string_view text) {
-  std::string result;
-  while (!text.empty()) {
-    const Character character = first_character(text);
-    result += character.code == kReplacement ? "\uFFFD" : text.substr(0, character.length);
-    text.remove_prefix(character.length);
-  }
   return result;
 }
 

@@ -88,9 +88,6 @@ struct Entry {
 /// length.
 [[nodiscard]] std::string printable(std::string_view text);
 
-/// The text with invalid UTF-8 as U+FFFD, as printable() does, and nothing else changed: for JSON.
-[[nodiscard]] std::string to_utf8(std::string_view text);
-
 /// Text from outside made fit for a message: user info of URLs masked ("http://***@host"), printable(), and cut at 256
 /// bytes at the border of a character or escape, with "..." after it.
 [[nodiscard]] std::string quote(std::string_view text);

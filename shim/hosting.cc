@@ -6,6 +6,7 @@
 
 #include "shim/environment.h"
 #include "shim/path.h"
+#include "shim/utf8.h"
 
 namespace portshim::hosting {
 namespace {
@@ -134,7 +135,7 @@ std::string path_below(const std::string& root, const std::string& name) {
     }
     begin = end + 1;
   }
-  std::string path = path::normalise(root + "/" + name);
+  std::string path = path::normalise(root + "/" + utf8::valid(name));
   return path::last_component(path).starts_with('.') ? std::string() : path;
 }
 
@@ -150,9 +151,24 @@ std::string content_root(Builder builder, const Providers& from, const Configura
   return setting->value->starts_with('/') ? *setting->value : from.input.base_directory + "/" + *setting->value;
 }
 
+/// The current directory is asked for where no setting was read so far, also by builders that do not use it then.
+bool needs_current_directory(Builder builder, const Providers& from) {
+  const SettingPtr setting = from.aspnetcore.find("contentRoot");
+  return builder == Builder::gh || setting == nullptr || (builder == Builder::wh && setting->empty());
+}
+
 /// Sets host.kestrel.content_root, and host.failure when it is no directory.
 void enter_content_root(Builder builder, const Providers& from, const Configuration& host_level, Host& host) {
-  host.kestrel.content_root = content_root(builder, from, host_level);
+  if (from.input.current_directory.empty() && needs_current_directory(builder, from)) {
+    host.failure = Failure{
+        .exception = {.type = "System.IO.FileNotFoundException", .message = "Unable to find the specified file."},
+        .certain = true,
+        .source = {},
+        .fault = Fault::content_root,
+        .path = "."};
+    return;
+  }
+  host.kestrel.content_root = utf8::valid(content_root(builder, from, host_level));
   std::string normal = path::normalise(host.kestrel.content_root);
   if (from.input.files->is_directory(normal)) return;
   if (!normal.ends_with('/')) normal += '/';

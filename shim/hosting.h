@@ -30,7 +30,7 @@ struct Input {
   std::vector<std::string> argv;          ///< COMMAND and its arguments
   std::size_t first_argument = 0;         ///< index in argv of the app's own first argument; argv.size(): none known
   const kestrel::Files* files = nullptr;  ///< null: no file is known, and no content root is examined
-  std::string current_directory = {};     ///< absolute
+  std::string current_directory = {};     ///< absolute; empty: it was deleted
   std::string application = {};           ///< the entry assembly's name: App.dll without ".dll"
   std::string base_directory = {};        ///< absolute: the directory of the entry assembly
   bool certificate_in_code = false;       ///< the app's code sets a default server certificate

@@ -9,17 +9,15 @@
 #include <utility>
 #include <vector>
 
+#include "shim/utf8.h"
+
 namespace portshim::json {
 namespace {
 
 constexpr std::size_t kDeepest = 64;  // JsonReaderOptions.DefaultMaxDepth
-/// How much of the text a message may quote. .NET quotes all that is left of it, secrets included.
-constexpr std::size_t kLongestQuote = 32;
 /// Room for the keys that are kept, with so much more for each one: nested names make keys far longer than the text.
-constexpr std::size_t kKeptBytes = std::size_t{64} << 20U;
+constexpr std::size_t kKeptBytes = std::size_t{16} << 20U;
 constexpr std::size_t kSettingBytes = 128;
-
-constexpr char32_t kReplacement = 0xFFFD;
 
 unsigned char to_byte(char c) {
   return static_cast<unsigned char>(c);
@@ -48,62 +46,6 @@ char32_t join_surrogates(char32_t high, char32_t low) {
   return 0x10000 + ((high - 0xD800) << 10U) + (low - 0xDC00);
 }
 
-/// Appends a code point in UTF-8, and what is none as U+FFFD.
-void append(char32_t point, std::string& out) {
-  if (point > 0x10FFFF || is_high_surrogate(point) || is_low_surrogate(point)) point = kReplacement;
-  const auto put = [&](char32_t byte) { out += static_cast<char>(byte); };
-  if (point < 0x80) return put(point);
-  if (point < 0x800) {
-    put(0xC0U | (point >> 6U));
-  } else {
-    if (point < 0x10000) {
-      put(0xE0U | (point >> 12U));
-    } else {
-      put(0xF0U | (point >> 18U));
-      put(0x80U | ((point >> 12U) & 0x3FU));
-    }
-    put(0x80U | ((point >> 6U) & 0x3FU));
-  }
-  put(0x80U | (point & 0x3FU));
-}
-
-struct Sequence {
-  std::size_t length = 1;
-  bool valid = false;
-};
-
-/// The UTF-8 sequence at the beginning of a text that is not empty, or what .NET replaces by one U+FFFD: the maximal
-/// subpart (Unicode 15, section 3.9; the ranges are those of table 3-7).
-Sequence first_sequence(std::string_view text) {
-  const unsigned lead = to_byte(text[0]);
-  if (lead < 0x80) return {.valid = true};
-  if (lead < 0xC2 || lead > 0xF4) return {};
-  const std::size_t length = lead < 0xE0 ? 2 : lead < 0xF0 ? 3 : 4;
-  unsigned low = lead == 0xE0 ? 0xA0 : lead == 0xF0 ? 0x90 : 0x80;
-  unsigned high = lead == 0xED ? 0x9F : lead == 0xF4 ? 0x8F : 0xBF;
-  for (std::size_t i = 1; i < length; ++i) {
-    if (i == text.size() || to_byte(text[i]) < low || to_byte(text[i]) > high) return {.length = i};
-    low = 0x80;
-    high = 0xBF;
-  }
-  return {.length = length, .valid = true};
-}
-
-std::string from_utf8(std::string_view bytes) {
-  std::string out;
-  out.reserve(bytes.size());
-  while (!bytes.empty()) {
-    const Sequence sequence = first_sequence(bytes);
-    if (sequence.valid) {
-      out.append(bytes, 0, sequence.length);
-    } else {
-      append(kReplacement, out);
-    }
-    bytes.remove_prefix(sequence.length);
-  }
-  return out;
-}
-
 /// From UTF-16 or UTF-32 with code units of `width` bytes. A part of a unit at the end is one U+FFFD.
 std::string from_units(std::string_view bytes, std::size_t width, bool big_endian) {
   const auto unit = [&](std::size_t at) {
@@ -122,21 +64,21 @@ std::string from_units(std::string_view bytes, std::size_t width, bool big_endia
       point = join_surrogates(point, unit(at));
       at += width;
     }
-    append(point, out);
+    utf8::append(point, out);
   }
-  if (at < bytes.size()) append(kReplacement, out);
+  if (at < bytes.size()) utf8::append(utf8::kReplacement, out);
   return out;
 }
 
 /// The text as StreamReader.DetectEncoding makes it out, in valid UTF-8.
 std::string decode(std::string_view bytes) {
   using namespace std::string_view_literals;
-  if (bytes.starts_with("\xEF\xBB\xBF"sv)) return from_utf8(bytes.substr(3));
+  if (bytes.starts_with("\xEF\xBB\xBF"sv)) return utf8::valid(bytes.substr(3));
   if (bytes.starts_with("\xFE\xFF"sv)) return from_units(bytes.substr(2), 2, true);
   if (bytes.starts_with("\xFF\xFE\0\0"sv)) return from_units(bytes.substr(4), 4, false);
   if (bytes.starts_with("\xFF\xFE"sv)) return from_units(bytes.substr(2), 2, false);
   if (bytes.starts_with("\0\0\xFE\xFF"sv)) return from_units(bytes.substr(4), 4, true);
-  return from_utf8(bytes);
+  return utf8::valid(bytes);
 }
 
 /// What the digits of "\uXXXX" mean.
@@ -181,7 +123,7 @@ std::expected<std::string, std::string> unescape(std::string_view raw) {
       unit = join_surrogates(unit, low);
       raw.remove_prefix(6);
     }
-    append(unit, out);
+    utf8::append(unit, out);
   }
 }
 
@@ -250,8 +192,7 @@ class Settings {
 
   void enter_member(std::string_view raw_name) {
     if (problem_) return;
-    const auto name = unescape(raw_name);
-    if (name) {
+    if (const auto name = unescape(raw_name)) {
       enter(*name);
     } else {
       problem_ = name.error();
@@ -270,9 +211,9 @@ class Settings {
       problem_ = fmt::format("System.FormatException: A duplicate key '{}' was found.", spelled_);
       return;
     }
-    if (!raw) return keep(std::nullopt);
-    auto value = unescape(*raw);
-    if (value) {
+    if (!raw) {
+      keep(std::nullopt);
+    } else if (auto value = unescape(*raw)) {
       keep(std::move(*value));
     } else {
       problem_ = std::move(value.error());
@@ -542,12 +483,12 @@ class Parser {
       at_ += word.size();
       return true;
     }
-    std::size_t cut = std::min(rest.size(), kLongestQuote);
-    while (cut < rest.size() && (to_byte(rest[cut]) & 0xC0U) == 0x80) --cut;
-    const auto differs = std::ranges::mismatch(rest, word).in1 - rest.begin();
-    return fail(at_ + static_cast<std::size_t>(differs),
-                fmt::format("'{}{}' is an invalid JSON literal. Expected the literal '{}'.", rest.substr(0, cut),
-                            cut < rest.size() ? "..." : "", word));
+    const auto differs = static_cast<std::size_t>(std::ranges::mismatch(rest, word).in1 - rest.begin());
+    // .NET quotes all that is left of the text, secrets included; here the first wrong character ends the quote.
+    std::size_t cut = std::min(rest.size(), differs + 1);
+    while (cut < rest.size() && (to_byte(rest[cut]) & 0xC0U) == 0x80) ++cut;
+    return fail(at_ + differs, fmt::format("'{}{}' is an invalid JSON literal. Expected the literal '{}'.",
+                                           rest.substr(0, cut), cut < rest.size() ? "..." : "", word));
   }
 
   /// What stands between the quotes.

@@ -152,14 +152,14 @@ hosting::Input make_input(const Start& start, const Request& request, const runt
   return input;
 }
 
-/// The files that the app will read, where it is known which they are. In a directory that was deleted .NET finds none.
+/// The files that the app will read, where it is known which they are.
 void open_files(const system::System& system, Prediction& prediction) {
   if (!prediction.app.is_dotnet() || prediction.app.binds_nothing()) return;
   const auto current = system.current_directory();
-  if (!current) return;
-  prediction.files = std::make_unique<files::Reader>(system, *current);
+  if (!current && current.error().code != ENOENT) return;
+  prediction.input.current_directory = current.value_or("");
+  prediction.files = std::make_unique<files::Reader>(system, prediction.input.current_directory);
   prediction.input.files = prediction.files.get();
-  prediction.input.current_directory = *current;
   prediction.input.application = prediction.app.application;
   prediction.input.base_directory = prediction.app.base_directory;
 }

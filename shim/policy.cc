@@ -297,15 +297,6 @@ class Rewriter {
 
 // ---- The proof ---------------------------------------------------------------------------------------------------
 
-const Move* find_move(const std::vector<Decision>& decisions, const Origin& origin, std::uint16_t port) {
-  for (const Decision& decision : decisions) {
-    if (decision.low.origin != origin) continue;
-    const auto move = std::ranges::find(decision.moves, port, &Move::from);
-    return move == decision.moves.end() ? nullptr : &*move;
-  }
-  return nullptr;
-}
-
 /// What a run should bind once the decisions are carried out.
 class Expectation {
  public:
@@ -373,12 +364,12 @@ struct Attempt {
   std::vector<std::size_t> unproved;
 };
 
-Attempt attempt(const Plan& plan, const std::vector<Decision>& decisions, const Chooser& chooser,
-                const Editor& editor) {
+Attempt attempt(const Plan& plan, const std::vector<Decision>& decisions, const Chooser& chooser) {
   Attempt out{.input = plan.after, .predictions = {}, .unproved = {}};
+  Editor editor(out.input);
   for (const Decision& decision : decisions) {
     if (decision.new_value == decision.low.value) continue;
-    editor.set(out.input, decision.low.origin, decision.low.key, decision.new_value);
+    editor.set(decision.low.origin, decision.low.key, decision.new_value);
     for (const auto& [index, entry] : decision.further) out.input.environment[index] = entry;
   }
   out.predictions = hosting::predict(out.input);
@@ -387,19 +378,18 @@ Attempt attempt(const Plan& plan, const std::vector<Decision>& decisions, const 
 }
 
 /// Applies the decisions that pass the proof together; the others become immovable.
-void apply(Plan& plan, std::vector<Decision> decisions, const Chooser& chooser, const Editor& editor) {
-  Attempt result = attempt(plan, decisions, chooser, editor);
+void apply(Plan& plan, std::vector<Decision> decisions, const Chooser& chooser) {
+  Attempt result = attempt(plan, decisions, chooser);
   if (!result.unproved.empty()) {
     // Source by source: what fails together may hold without one of them.
     std::vector<Decision> accepted;
     for (std::size_t i = 0; i < decisions.size(); ++i) {
       accepted.push_back(decisions[i]);
-      std::vector<std::size_t> failed =
-          i < kMaxRounds ? attempt(plan, accepted, chooser, editor).unproved : result.unproved;
+      std::vector<std::size_t> failed = i < kMaxRounds ? attempt(plan, accepted, chooser).unproved : result.unproved;
       if (!failed.empty()) give_up(accepted.back(), std::move(failed));
     }
     decisions = std::move(accepted);
-    result = attempt(plan, decisions, chooser, editor);
+    result = attempt(plan, decisions, chooser);
   }
   plan.after = std::move(result.input);
   plan.predictions = std::move(result.predictions);
@@ -451,11 +441,10 @@ Plan make_plan(const Input& input, const Rules& rules) {
 }
 
 Plan make_plan(const Input& input, std::vector<Prediction> predictions, const Rules& rules) {
-  const Editor editor(input);
   repair::Draft draft{.input = input, .removed = {}, .predictions = std::move(predictions)};
   Plan plan;
-  if (rules.expand) plan.expansions = repair::fill_in(draft, editor, rules.is_dotnet);
-  plan.repairs = repair::mend(draft, editor, rules.is_dotnet);
+  if (rules.expand) plan.expansions = repair::fill_in(draft, rules.is_dotnet);
+  plan.repairs = repair::mend(draft, rules.is_dotnet);
   plan.after = std::move(draft.input);
   plan.removed = std::move(draft.removed);
   plan.predictions = std::move(draft.predictions);
@@ -463,20 +452,15 @@ Plan make_plan(const Input& input, std::vector<Prediction> predictions, const Ru
   Chooser chooser(plan.predictions, rules);
   const std::map<std::uint16_t, Move> moves = chooser.choose();
   const Rewriter rewriter(rules, chooser, moves);
+  const Editor editor(plan.after);
   std::vector<Decision> decisions;
   for (LowSetting& low : low_settings(plan.predictions, rules)) {
     const std::vector<std::size_t> further = editor.again(low.origin);
     decisions.push_back(rewriter.decide(std::move(low), further, plan.after));
   }
-  if (!decisions.empty()) apply(plan, std::move(decisions), chooser, editor);
+  if (!decisions.empty()) apply(plan, std::move(decisions), chooser);
   plan.edits = edit::between(input, plan.after);
   return plan;
-}
-
-bool is_excused(const Plan& plan, const Origin& origin, std::uint16_t port) {
-  const Move* move = find_move(plan.decisions, origin, port);
-  constexpr std::array kExcused = {Outcome::added, Outcome::present, Outcome::kept, Outcome::left_works};
-  return move != nullptr && std::ranges::find(kExcused, move->outcome) != kExcused.end();
 }
 
 }  // namespace portshim::policy

@@ -101,7 +101,4 @@ struct Plan {
 [[nodiscard]] Plan make_plan(const hosting::Input& input, std::vector<hosting::Prediction> predictions,
                              const Rules& rules);
 
-/// True when a port may be tried although it is low: the plan left it because the kernel allows it.
-[[nodiscard]] bool is_excused(const Plan& plan, const config::Origin& origin, std::uint16_t port);
-
 }  // namespace portshim::policy

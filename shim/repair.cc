@@ -127,14 +127,15 @@ bool is_proved(const std::vector<Prediction>& before, const std::vector<Predicti
 }
 
 /// Carries a repair out if it passes the proof.
-bool carry_out(const Repair& repair, Draft& draft, const Editor& editor) {
+bool carry_out(const Repair& repair, Draft& draft) {
   if (repair.new_value == repair.old_value) return false;
   if (repair.removed && repair.origin.kind != Origin::Kind::variable) return false;
   Draft candidate{.input = draft.input, .removed = draft.removed, .predictions = {}};
+  Editor editor(candidate.input);
   if (repair.removed) {
-    editor.remove(candidate.input, repair.origin, candidate.removed);
+    editor.remove(repair.origin, candidate.removed);
   } else {
-    editor.set(candidate.input, repair.origin, repair.key, repair.new_value);
+    editor.set(repair.origin, repair.key, repair.new_value);
   }
   candidate.predictions = hosting::predict(candidate.input);
   if (!is_proved(draft.predictions, candidate.predictions)) return false;
@@ -164,30 +165,31 @@ std::optional<Repair> next_repair(const Draft& draft, bool is_dotnet, std::set<P
 
 }  // namespace
 
-std::vector<Expansion> fill_in(Draft& draft, const Editor& editor, bool is_dotnet) {
+std::vector<Expansion> fill_in(Draft& draft, bool is_dotnet) {
   std::vector<Expansion> expansions;
   const std::vector<std::string> environment = draft.input.environment;
   const Variables known = variables(environment);
+  Editor editor(draft.input);
   for (const kestrel::Source& source : expandable(draft)) {
     if (!edit::is_editable(source.origin(), is_dotnet)) continue;
     const std::string& old_value = *source.setting->value;
     if (old_value.find('$') == std::string::npos) continue;
     std::string new_value = expand(old_value, known);
     if (new_value == old_value) continue;
-    editor.set(draft.input, source.origin(), source.setting->key, new_value);
+    editor.set(source.origin(), source.setting->key, new_value);
     expansions.push_back({source.origin(), source.setting->key, old_value, std::move(new_value)});
   }
   draft.predictions = hosting::predict(draft.input);
   return expansions;
 }
 
-std::vector<Repair> mend(Draft& draft, const Editor& editor, bool is_dotnet) {
+std::vector<Repair> mend(Draft& draft, bool is_dotnet) {
   std::vector<Repair> repairs;
   std::set<Place> tried;
   while (repairs.size() < kMaxRepairs && tried.size() < kMaxTries) {
     auto repair = next_repair(draft, is_dotnet, tried);
     if (!repair) break;
-    if (carry_out(*repair, draft, editor)) repairs.push_back(*std::move(repair));
+    if (carry_out(*repair, draft)) repairs.push_back(*std::move(repair));
   }
   return repairs;
 }

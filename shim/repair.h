@@ -41,10 +41,10 @@ struct Draft {
 };
 
 /// Fills in the variables of URLs and ports, and predicts again.
-[[nodiscard]] std::vector<Expansion> fill_in(Draft& draft, const edit::Editor& editor, bool is_dotnet);
+[[nodiscard]] std::vector<Expansion> fill_in(Draft& draft, bool is_dotnet);
 
 /// Repairs what certainly kills the app and can be repaired; each repair is proved by predicting again.
-[[nodiscard]] std::vector<Repair> mend(Draft& draft, const edit::Editor& editor, bool is_dotnet);
+[[nodiscard]] std::vector<Repair> mend(Draft& draft, bool is_dotnet);
 
 /// Values by name; of a name that occurs twice the first, as getenv(3) has it.
 using Variables = std::unordered_map<std::string_view, std::string_view>;

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "shim/log.h"
+#include "shim/utf8.h"
 
 namespace portshim::report {
 namespace {
@@ -63,7 +64,7 @@ std::string_view to_string(edit::Edit::Kind kind) {
 
 /// Text from outside may be no UTF-8; JSON must be.
 std::string utf8(std::string_view text) {
-  return finding::to_utf8(text);
+  return utf8::valid(text);
 }
 
 /// Writes the object member by member.

@@ -31,13 +31,13 @@ TEST(Edit, AnEndpointsNameIsSpelledSuchThatDotnetReadsItBack) {
 
 TEST(Edit, AVariableIsChangedWhereItStandsAndAtEveryOccurrenceThatSaysTheSame) {
   Input input = input_of({"A=1", "URLS=x", "B=2", "URLS=x", "URLS=y"});
-  Editor(input).set(input, variable(1, "URLS"), "URLS", "z");
+  Editor(input).set(variable(1, "URLS"), "URLS", "z");
   EXPECT_EQ(input.environment, (Words{"A=1", "URLS=z", "B=2", "URLS=z", "URLS=y"}));
 }
 
 TEST(Edit, AnArgumentKeepsWhatStandsBeforeItsValue) {
   Input input = input_of({}, {"dotnet", "App.dll", "--urls=x"});
-  Editor(input).set(input, {.kind = Origin::Kind::argument, .index = 2, .value_at = 7, .name = "argv[2]"}, "urls", "y");
+  Editor(input).set({.kind = Origin::Kind::argument, .index = 2, .value_at = 7, .name = "argv[2]"}, "urls", "y");
   EXPECT_EQ(input.argv[2], "--urls=y");
 }
 
@@ -45,9 +45,9 @@ TEST(Edit, AFilesSettingIsOverriddenByOneVariableHoweverOftenItChanges) {
   const Input before = input_of({"A=1"});
   Input input = before;
   const Origin origin{.kind = Origin::Kind::file, .index = 0, .value_at = 0, .name = "appsettings.json: Urls"};
-  const Editor editor(input);
-  editor.set(input, origin, "Urls", "x");
-  editor.set(input, origin, "Urls", "y");
+  Editor editor(input);
+  editor.set(origin, "Urls", "x");
+  editor.set(origin, "Urls", "y");
   EXPECT_EQ(input.environment, (Words{"A=1", "URLS=y"}));
   const std::vector<Edit> edits = between(before, input);
   ASSERT_EQ(edits.size(), 1U);
@@ -60,7 +60,7 @@ TEST(Edit, ARemovedVariableIsAnEmptyEntryAndAnEditWithoutANewValue) {
   const Input before = input_of({"URLS=x", "A=1", "URLS=y"});
   Input input = before;
   std::vector<std::size_t> removed;
-  Editor(input).remove(input, variable(0, "URLS"), removed);
+  Editor(input).remove(variable(0, "URLS"), removed);
   EXPECT_EQ(input.environment, (Words{"", "A=1", ""}));
   EXPECT_EQ(removed.size(), 2U);
   const std::vector<Edit> edits = between(before, input);

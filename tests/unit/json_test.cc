@@ -250,7 +250,7 @@ TEST(Json, ACommentThatIsNoneOrStandsInTheWrongPlaceIsRefused) {
       {"{\"a\":1//\342\200\250\n}",
        "Found invalid line or paragraph separator character while reading a comment. [0:6]"},
       {"{\"a\":1//x\342\200\251", "Found invalid line or paragraph separator character while reading a comment. [0:6]"},
-      {R"({"a":tr/**/ue})", "'tr/**/ue}' is an invalid JSON literal. Expected the literal 'true'. [0:7]"},
+      {R"({"a":tr/**/ue})", "'tr/...' is an invalid JSON literal. Expected the literal 'true'. [0:7]"},
   });
 }
 
@@ -392,14 +392,14 @@ TEST(Json, UnknownValuesAreRefused) {
 TEST(Json, LiteralsAreRefusedAtTheFirstWrongByte) {
   expect({
       {R"({"a":tru})", "'tru}' is an invalid JSON literal. Expected the literal 'true'. [0:8]"},
-      {R"({"a":trux})", "'trux}' is an invalid JSON literal. Expected the literal 'true'. [0:8]"},
+      {R"({"a":trux})", "'trux...' is an invalid JSON literal. Expected the literal 'true'. [0:8]"},
       {R"({"a":t)", "'t' is an invalid JSON literal. Expected the literal 'true'. [0:6]"},
       {R"({"a":fals)", "'fals' is an invalid JSON literal. Expected the literal 'false'. [0:9]"},
       {R"({"a":nul)", "'nul' is an invalid JSON literal. Expected the literal 'null'. [0:8]"},
-      {R"({"a":nulL})", "'nulL}' is an invalid JSON literal. Expected the literal 'null'. [0:8]"},
+      {R"({"a":nulL})", "'nulL...' is an invalid JSON literal. Expected the literal 'null'. [0:8]"},
       {R"({"a":truex})", "'x' is invalid after a value. Expected either ',', '}', or ']'. [0:9]"},
       {R"({"a":nullnull})", "'n' is invalid after a value. Expected either ',', '}', or ']'. [0:9]"},
-      {R"({"a":falsé})", "'falsé}' is an invalid JSON literal. Expected the literal 'false'. [0:9]"},
+      {R"({"a":falsé})", "'falsé...' is an invalid JSON literal. Expected the literal 'false'. [0:9]"},
       {"fal", "'fal' is an invalid JSON literal. Expected the literal 'false'. [0:3]"},
   });
 }
@@ -729,9 +729,9 @@ TEST(Json, AFailureIsTheWholeChainOfExceptions) {
 TEST(Json, AWrongLiteralIsQuotedInPartSinceWhatFollowsMayBeSecret) {
   // .NET quotes all of the text from here on.
   EXPECT_EQ(described(R"({"a":tru,"b":"0123456789","Password":"secret"})"),
-            R"('tru,"b":"0123456789","Password":...' is an invalid JSON literal. Expected the literal 'true'. [0:8])");
-  EXPECT_EQ(described(R"({"a":nul)" + repeat("é", 20)),
-            "'nul" + repeat("é", 14) + "...' is an invalid JSON literal. Expected the literal 'null'. [0:8]");
+            "'tru,...' is an invalid JSON literal. Expected the literal 'true'. [0:8]");
+  EXPECT_EQ(described(R"({"Password":thunter2})"),
+            "'th...' is an invalid JSON literal. Expected the literal 'true'. [0:13]");
 }
 
 TEST(Json, NullAndEmptyContainersAreNullAndAnEmptyStringIsNot) {
@@ -793,7 +793,6 @@ TEST(Json, AnyByteInAnyPlaceEndsInAResult) {
 TEST(Json, TheLargestFilesAreRead) {
   EXPECT_EQ(described(fill(R"({"Urls":"x","a":")", "x", R"("})", kLargest)), "Urls=x");
   EXPECT_TRUE(described(fill("", "[", "", kLargest)).starts_with("The maximum configured depth of 64"));
-  EXPECT_TRUE(described(fill("", R"({"a":)", "", kLargest)).starts_with("The maximum configured depth of 64"));
 }
 
 TEST(Json, LargeTextsAreReadInLinearTime) {
@@ -807,6 +806,7 @@ TEST(Json, LargeTextsAreReadInLinearTime) {
 }
 
 TEST(Json, LargeBrokenTextsAreRefusedInLinearTime) {
+  EXPECT_TRUE(described(fill("", R"({"a":)", "")).starts_with("The maximum configured depth of 64"));
   EXPECT_EQ(described(fill(R"({"a":")", "x", "")),
             "Expected end of string, but instead reached end of data. [0:1048576]");
   EXPECT_EQ(described(fill("{/*", "/", "")), "Expected end of comment, but instead reached end of data. [0:1]");

@@ -36,7 +36,7 @@ TEST(Repair, ExpandFillsInVariables) {
 
 TEST(Repair, SettingsAreFilledInAndPredictedAgain) {
   Draft draft = draft_of({"ASPNETCORE_URLS=http://+:$PORT", "PORT=81", "OTHER=$PORT"});
-  const auto expansions = fill_in(draft, edit::Editor(draft.input), true);
+  const auto expansions = fill_in(draft, true);
   EXPECT_EQ(draft.input.environment, (Words{"ASPNETCORE_URLS=http://+:81", "PORT=81", "OTHER=$PORT"}));
   ASSERT_EQ(expansions.size(), 1U);
   EXPECT_EQ(expansions[0].old_value, "http://+:$PORT");
@@ -45,7 +45,7 @@ TEST(Repair, SettingsAreFilledInAndPredictedAgain) {
 
 TEST(Repair, QuotesAndThenBlanksOfOneValueAreOneRepair) {
   Draft draft = draft_of({"ASPNETCORE_URLS=\" http://+:5000\""});
-  const auto repairs = mend(draft, edit::Editor(draft.input), true);
+  const auto repairs = mend(draft, true);
   ASSERT_EQ(repairs.size(), 1U);
   EXPECT_EQ(repairs[0].new_value, "http://+:5000");
   EXPECT_EQ(draft.input.environment[0], "ASPNETCORE_URLS=http://+:5000");
@@ -53,7 +53,7 @@ TEST(Repair, QuotesAndThenBlanksOfOneValueAreOneRepair) {
 
 TEST(Repair, WhatIsNoAddressEvenWithoutBlanksStays) {
   Draft draft = draft_of({"ASPNETCORE_URLS= nonsense "});
-  EXPECT_TRUE(mend(draft, edit::Editor(draft.input), true).empty());
+  EXPECT_TRUE(mend(draft, true).empty());
   EXPECT_EQ(draft.input.environment[0], "ASPNETCORE_URLS= nonsense ");
 }
 
