@@ -409,6 +409,7 @@ class Writer {
       return "nothing: the arguments of a program that is not .NET are left alone";
     if (decision.unproved.empty()) return "nothing: no change was found after which everything else stays as it is";
     std::vector<std::string> builders;
+    builders.reserve(decision.unproved.size());
     for (const std::size_t i : decision.unproved) builders.push_back(name_prediction(s_.predictions[i]));
     const auto tail = std::ranges::unique(builders);
     builders.erase(tail.begin(), tail.end());

@@ -23,7 +23,8 @@ struct Situation {
   const std::vector<hosting::Prediction>& predictions;  ///< of `input`
   /// The plan. It is carried out in rewrite only; otherwise it says what rewrite would do.
   const policy::Plan& plan;
-  std::vector<std::string> too_large = {};  ///< settings files that were not read
+  std::vector<std::string> settings_files = {};  ///< that were found
+  std::vector<std::string> too_large = {};       ///< settings files that were not read
   bool capability_not_usable = false;       ///< CAP_NET_BIND_SERVICE is effective, and yet a trial bind was denied
 };
 

@@ -62,7 +62,7 @@ std::string value_at(const Input& input, const Origin& origin) {
 }
 
 std::string overriding_variable(std::string_view key) {
-  const std::string folded = config::fold(key);
+  std::string folded = config::fold(key);
   if (!folded.starts_with("KESTREL:")) return folded;
   // Some names can be written in one way alone: "__" is a colon everywhere, "a_" before it would be cut wrong.
   std::string spelled;

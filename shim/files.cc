@@ -99,7 +99,9 @@ std::string Reader::label_of(const std::string& path) const {
 const kestrel::SettingsFile* Reader::settings(const std::string& path) const {
   const auto known = settings_.find(path);
   if (known != settings_.end()) return known->second.get();
-  return settings_.emplace(path, read(path)).first->second.get();
+  const auto& file = settings_.emplace(path, read(path)).first->second;
+  if (file != nullptr) found_.push_back(path);
+  return file.get();
 }
 
 bool Reader::is_directory(const std::string& path) const {

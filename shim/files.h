@@ -26,6 +26,8 @@ class Reader final : public kestrel::Files {
   [[nodiscard]] bool is_directory(const std::string& path) const override;
   [[nodiscard]] std::optional<address::Exception> certificate(const std::string& path, int major) const override;
 
+  /// The settings files that were found, in the order in which they were asked for.
+  [[nodiscard]] const std::vector<std::string>& found() const { return found_; }
   /// Settings files that exist and were not read, since they are too large: they count as absent.
   [[nodiscard]] const std::vector<std::string>& too_large() const { return too_large_; }
 
@@ -38,6 +40,7 @@ class Reader final : public kestrel::Files {
   std::string current_directory_;
   mutable std::map<std::string, std::unique_ptr<kestrel::SettingsFile>> settings_;
   mutable std::map<std::string, bool> directories_;
+  mutable std::vector<std::string> found_;
   mutable std::vector<std::string> too_large_;
 };
 

@@ -135,8 +135,8 @@ std::string path_below(const std::string& root, const std::string& name) {
     }
     begin = end + 1;
   }
-  std::string path = path::normalise(root + "/" + utf8::valid(name));
-  return path::last_component(path).starts_with('.') ? std::string() : path;
+  const std::string path = path::normalise(root + "/" + utf8::valid(name));
+  return path::last_component(path).starts_with('.') ? "" : path;
 }
 
 /// HostingEnvironment's rule: nothing said is the current directory, empty and relative ones start at the app's.

@@ -182,15 +182,19 @@ void settle_floor(Prediction& prediction, const options::Options& options, Kerne
 }
 
 diagnosis::Situation situation_of(const Prediction& prediction, const options::Options& options) {
-  return {.options = options,
-          .app = prediction.app,
-          .identity = prediction.identity,
-          .rules = prediction.rules,
-          .input = prediction.input,
-          .predictions = prediction.predictions,
-          .plan = prediction.plan,
-          .too_large = prediction.files ? prediction.files->too_large() : std::vector<std::string>(),
-          .capability_not_usable = prediction.capability_not_usable};
+  diagnosis::Situation situation{.options = options,
+                                 .app = prediction.app,
+                                 .identity = prediction.identity,
+                                 .rules = prediction.rules,
+                                 .input = prediction.input,
+                                 .predictions = prediction.predictions,
+                                 .plan = prediction.plan,
+                                 .capability_not_usable = prediction.capability_not_usable};
+  if (prediction.files) {
+    situation.settings_files = prediction.files->found();
+    situation.too_large = prediction.files->too_large();
+  }
+  return situation;
 }
 
 /// --check of a COMMAND that is not here, or cannot be executed: worth a word, and no reason to refuse.

@@ -13,7 +13,6 @@ using config::Origin;
 using edit::Editor;
 using edit::Place;
 using edit::place_of;
-using hosting::Input;
 using hosting::Prediction;
 using kestrel::Endpoint;
 using kestrel::Form;

@@ -78,6 +78,7 @@ class Json {
     member("verdict", verdict_of(report));
     identity(s);
     app(s.app);
+    files(s.settings_files);
     predictions("predictions", s.predictions);
     edits(edits_of(report));
     predictions("after", after_of(report));
@@ -147,6 +148,13 @@ class Json {
       out_.Null();
     }
     out_.EndObject();
+  }
+
+  void files(const std::vector<std::string>& paths) {
+    key("files");
+    out_.StartArray();
+    for (const std::string& path : paths) text(path);
+    out_.EndArray();
   }
 
   void endpoint(const Endpoint& endpoint) {
@@ -278,7 +286,11 @@ std::string name_app(const runtime::App& app) {
           : runtime::to_string(app.kind));
   if (!app.assembly.empty()) out += " " + finding::quote(app.assembly);
   if (app.asp_net_core) out += *app.asp_net_core ? ", ASP.NET Core" : ", without ASP.NET Core: binds nothing";
-  if (app.major) out += fmt::format(" {}", *app.major);
+  if (!app.resolved_version.empty()) {
+    out += " " + finding::quote(app.resolved_version);
+  } else if (app.major) {
+    out += fmt::format(" {}", *app.major);
+  }
   return out;
 }
 
@@ -307,6 +319,7 @@ std::string as_text(const Report& report) {
       fmt::format("floor:    {}\n", s.rules.floor == 0 ? "none, every port may be used"
                                                        : fmt::format("{}, no lower port is to be used", s.rules.floor));
   out += fmt::format("app:      {}\n", name_app(s.app));
+  for (const std::string& path : s.settings_files) out += fmt::format("file:     {}\n", finding::quote(path));
   out += "Kestrel would bind, unless the app sets its ports in code:\n" + list(s.predictions);
   if (!edits_of(report).empty()) {
     out += "changes:\n";

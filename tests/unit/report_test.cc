@@ -27,6 +27,7 @@ struct Sample {
   hosting::Input input{.environment = {}, .argv = {"dotnet", "App.dll"}, .first_argument = 2};
   std::vector<hosting::Prediction> predictions;
   policy::Plan plan;
+  std::vector<std::string> settings_files;
 
   Sample(Words environment, Mode mode) {
     options.mode = mode;
@@ -45,7 +46,8 @@ struct Sample {
                                          .rules = rules,
                                          .input = input,
                                          .predictions = predictions,
-                                         .plan = plan};
+                                         .plan = plan,
+                                         .settings_files = settings_files};
     const diagnosis::Diagnosis diagnosis = diagnosis::diagnose(situation);
     return format({.situation = situation, .diagnosis = diagnosis});
   }
@@ -56,6 +58,22 @@ rapidjson::Document json_of(const Sample& sample) {
   document.Parse<rapidjson::kParseValidateEncodingFlag>(sample.write(as_json).c_str());
   EXPECT_FALSE(document.HasParseError());
   return document;
+}
+
+TEST(Report, TheSettingsFilesThatWereFoundAreListed) {
+  Sample sample({}, Mode::explain);
+  sample.settings_files = {"/app/appsettings.json", "/app/appsettings.Production.json"};
+  const auto json = json_of(sample);
+  ASSERT_EQ(json["files"].Size(), 2U);
+  EXPECT_STREQ(json["files"][1].GetString(), "/app/appsettings.Production.json");
+  EXPECT_THAT(sample.write(as_text), testing::HasSubstr("file:     /app/appsettings.json\n"));
+}
+
+TEST(Report, AVariableThatIsNewHasNoOldValue) {
+  Sample sample({}, Mode::rewrite);
+  sample.plan.edits = {{.kind = edit::Edit::Kind::set, .name = "URLS", .old_value = {}, .new_value = "http://+:8080"}};
+  EXPECT_TRUE(json_of(sample)["edits"][0]["old"].IsNull());
+  EXPECT_THAT(sample.write(as_text), testing::HasSubstr("  add URLS: 'http://+:8080'\n"));
 }
 
 TEST(Report, TheJsonObjectHasTheFieldsOfTheContract) {
