@@ -224,18 +224,29 @@ void Configuration::collect(std::string_view folded_prefix, std::map<std::string
   for (const Layer& layer : layers_) {
     if (layer.chained) {
       layer.chained->collect(folded_prefix, names);
-      continue;
+    } else {
+      collect(*layer.provider, folded_prefix, names);
     }
-    const auto& settings = layer.provider->settings();
-    for (auto it = settings.lower_bound(std::string(folded_prefix));
-         it != settings.end() && it->first.starts_with(folded_prefix); ++it) {
-      // Folding keeps the number of ':' but not always the number of bytes: cut the spelled key by its parts.
-      std::string_view rest = it->second->key;
-      for (auto parts = std::ranges::count(folded_prefix, ':'); parts > 0; --parts)
-        rest.remove_prefix(rest.find(':') + 1);
-      const std::string_view name = rest.substr(0, rest.find(':'));
-      names.insert_or_assign(fold(name), std::string(name));
-    }
+  }
+}
+
+/// One provider's names: of several spellings the one that stands first.
+void Configuration::collect(const Provider& provider, std::string_view folded_prefix,
+                            std::map<std::string, std::string>& names) {
+  std::map<std::string, std::pair<std::size_t, std::size_t>> places;
+  const auto& settings = provider.settings();
+  for (auto it = settings.lower_bound(std::string(folded_prefix));
+       it != settings.end() && it->first.starts_with(folded_prefix); ++it) {
+    // Folding keeps the number of ':' but not always the number of bytes: cut the spelled key by its parts.
+    std::string_view rest = it->second->key;
+    for (auto parts = std::ranges::count(folded_prefix, ':'); parts > 0; --parts)
+      rest.remove_prefix(rest.find(':') + 1);
+    const std::string_view name = rest.substr(0, rest.find(':'));
+    const std::pair place(it->second->origin.index, it->second->origin.value_at);
+    const auto [known, added] = places.try_emplace(fold(name), place);
+    if (!added && known->second < place) continue;
+    known->second = place;
+    names.insert_or_assign(known->first, std::string(name));
   }
 }
 

@@ -112,8 +112,8 @@ class Configuration {
   [[nodiscard]] SettingPtr find(std::string_view key) const;
   /// Its value; the view lives as long as the providers; "" when there is none.
   [[nodiscard]] std::string_view value(std::string_view key) const;
-  /// Names of the children of a section over all providers, each once in the spelling of the highest provider, in
-  /// .NET's order (ConfigurationKeyComparer.cs).
+  /// Names of the children of a section over all providers, each once in the spelling that comes first in the highest
+  /// provider, in .NET's order (ConfigurationKeyComparer.cs).
   [[nodiscard]] std::vector<std::string> children(std::string_view section) const;
 
  private:
@@ -123,6 +123,8 @@ class Configuration {
   };
   [[nodiscard]] SettingPtr find_folded(const std::string& key) const;
   void collect(std::string_view folded_prefix, std::map<std::string, std::string>& names) const;
+  static void collect(const Provider& provider, std::string_view folded_prefix,
+                      std::map<std::string, std::string>& names);
   std::vector<Layer> layers_;
 };
 

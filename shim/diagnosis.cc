@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <array>
+#include <cstdlib>
 #include <set>
 #include <string>
 #include <string_view>
@@ -115,8 +116,20 @@ class Writer {
 
   // ---- The app -----------------------------------------------------------------------------------------------------
 
+  void say_missing_framework() {
+    const framework::Framework& missing = s_.app.missing_framework;
+    if (missing.name.empty()) return;
+    out_.refuse = true;
+    add(Id::no_dotnet, Severity::error,
+        fmt::format("the app needs {} {}, which is not installed", quote(missing.name), quote(missing.version)),
+        fmt::format("hostfxr found no version in '{}' that fits its runtimeconfig.json and roll-forward settings",
+                    quote(s_.app.dotnet_root)),
+        validates() ? nothing_done() : "", "use a base image with that version, or let the app roll forward");
+  }
+
   void say_app() {
     const runtime::App& app = s_.app;
+    say_missing_framework();
     if (app.assembly_missing) {
       out_.refuse = true;
       const std::string there = app.assemblies_there.empty()
@@ -269,9 +282,10 @@ class Writer {
         std::ranges::all_of(targets, [](const address::Target& t) { return t.bind == address::Bind::any; });
     const bool same_scheme =
         std::ranges::all_of(targets, [&](const address::Target& t) { return t.https == targets[0].https; });
-    const std::string changed = name_with(s_.input, decision.low.origin, decision.new_value);
-    if (decision.low.origin.kind == config::Origin::Kind::argument) return "change the argument to " + changed;
-    if (decision.low.origin.kind == config::Origin::Kind::file) return "change the file: " + changed;
+    const std::string changed = name_low(decision, decision.proposed.empty() ? decision.new_value : decision.proposed);
+    const config::Origin::Kind kind = origin_of(decision).kind;
+    if (kind == config::Origin::Kind::argument) return "change the argument to " + changed;
+    if (kind == config::Origin::Kind::file) return "change the file: " + changed;
     if (!plain || !same_scheme) return fmt::format("set {} in the image or chart", changed);
     const std::string name = fmt::format("ASPNETCORE_{}_PORTS", targets[0].https ? "HTTPS" : "HTTP");
     const bool would_hide_it = config::fold(decision.low.origin.name) != name;
@@ -287,16 +301,46 @@ class Writer {
 
   static constexpr std::string_view kUnlessCode = "unless the app sets its ports in code";
 
+  /// ", with wh": the builders that bind it, where not all do.
+  [[nodiscard]] std::string only_with(const policy::LowSetting& low) const {
+    std::vector<std::string_view> builders;
+    std::set<hosting::Builder> all;
+    for (const Prediction& prediction : s_.predictions) all.insert(prediction.builder);
+    for (const std::size_t i : low.predictions) {
+      const std::string_view builder = hosting::to_string(s_.predictions[i].builder);
+      if (builders.empty() || builders.back() != builder) builders.push_back(builder);
+    }
+    return builders.size() == all.size() ? "" : fmt::format(" (with {})", fmt::join(builders, ", "));
+  }
+
   [[nodiscard]] std::string what_low(const Decision& decision) const {
-    return fmt::format("{} asks for {} {}, {}", name_with(s_.input, decision.low.origin, decision.low.value),
-                       plural(decision.low.ports), join(decision.low.ports), who_cannot(decision.low));
+    return fmt::format("{} asks for {} {}, {}{}", name_low(decision, decision.low.value), plural(decision.low.ports),
+                       join(decision.low.ports), who_cannot(decision.low), only_with(decision.low));
+  }
+
+  /// The setting of a decision. A variable that portshim has added for a repair is what it stands for: a file's
+  /// setting.
+  [[nodiscard]] std::string name_low(const Decision& decision, std::string_view value) const {
+    return name_with(s_.input, origin_of(decision), value);
+  }
+
+  [[nodiscard]] config::Origin origin_of(const Decision& decision) const {
+    const config::Origin& origin = decision.low.origin;
+    if (origin.kind != config::Origin::Kind::variable || origin.index < s_.input.environment.size()) return origin;
+    const auto stands_for = [&](const auto& change) { return edit::overriding_variable(change.key) == origin.name; };
+    const auto expansion = std::ranges::find_if(s_.plan.expansions, stands_for);
+    if (expansion != s_.plan.expansions.end()) return expansion->origin;
+    const auto repair = std::ranges::find_if(s_.plan.repairs, stands_for);
+    return repair != s_.plan.repairs.end() ? repair->origin : origin;
   }
 
   /// explain and validate: nothing is changed.
   void say_low(const Decision& decision) {
     out_.refuse = true;
     std::string next;
-    if (!targets_of(decision).empty()) {
+    if (is_immovable(decision)) {
+      next = fmt::format("{}; PORTSHIM=rewrite cannot move it: {}", remedy_of(decision), why_immovable(decision));
+    } else if (!targets_of(decision).empty()) {
       next = fmt::format(
           "{}, and send traffic, probes and HEALTHCHECK there; or let PORTSHIM=rewrite move it to {}; all "
           "this {}",
@@ -320,7 +364,7 @@ class Writer {
   }
 
   [[nodiscard]] std::string name_change(const Decision& decision) const {
-    const config::Origin& origin = decision.low.origin;
+    const config::Origin origin = origin_of(decision);
     const std::string changed = name_changed(s_.input, origin, decision.low.key, decision.new_value);
     return origin.kind == config::Origin::Kind::file ? changed + ", a new variable that overrides the file" : changed;
   }
@@ -334,9 +378,8 @@ class Writer {
 
   void say_added(const Decision& decision) {
     add(Id::low_port_kept, Severity::info,
-        fmt::format("{} keeps {} {}, which works here, and gets {} beside it",
-                    name_with(s_.input, decision.low.origin, decision.low.value), plural(decision.low.ports),
-                    join(decision.low.ports), join(targets_of(decision))),
+        fmt::format("{} keeps {} {}, which works here, and gets {} beside it", name_low(decision, decision.low.value),
+                    plural(decision.low.ports), join(decision.low.ports), join(targets_of(decision))),
         "PORTSHIM_KEEP is on and a trial bind was allowed", name_change(decision),
         fmt::format("move Services, probes and HEALTHCHECK to {}, then turn PORTSHIM_KEEP off",
                     join(targets_of(decision))));
@@ -356,7 +399,7 @@ class Writer {
   /// What is peculiar to one port.
   void say_move(const Decision& decision, const Move& move) {
     say_unusable_map(move);
-    const std::string setting = name_with(s_.input, decision.low.origin, decision.low.value);
+    const std::string setting = name_low(decision, decision.low.value);
     const std::string name_another = fmt::format("name another port: PORTSHIM_MAP={}:PORT", move.from);
     if (move.outcome == Outcome::kept) {
       add(Id::not_kept, Severity::warning,
@@ -403,26 +446,36 @@ class Writer {
     }
   }
 
-  [[nodiscard]] std::string why_nothing_done(const Decision& decision) const {
+  static bool is_immovable(const Decision& decision) {
+    return std::ranges::find(decision.moves, Outcome::immovable, &Move::outcome) != decision.moves.end();
+  }
+
+  [[nodiscard]] std::string why_immovable(const Decision& decision) const {
     const config::Origin::Kind kind = decision.low.origin.kind;
     if (kind == config::Origin::Kind::argument && !s_.app.is_dotnet())
-      return "nothing: the arguments of a program that is not .NET are left alone";
-    if (decision.unproved.empty()) return "nothing: no change was found after which everything else stays as it is";
+      return "the arguments of a program that is not .NET are left alone";
+    if (kind == config::Origin::Kind::file && edit::overriding_variable(decision.low.key).empty())
+      return "no variable can have that name";
+    if (decision.unproved.empty()) return "no change was found after which everything else stays as it is";
     std::vector<std::string> builders;
     builders.reserve(decision.unproved.size());
     for (const std::size_t i : decision.unproved) builders.push_back(name_prediction(s_.predictions[i]));
     const auto tail = std::ranges::unique(builders);
     builders.erase(tail.begin(), tail.end());
     return fmt::format(
-        "nothing: no change is right for every builder that the app may use; with {} it would change "
-        "something else",
+        "no change is right for every builder that the app may use; with {} it would change something else",
         fmt::join(builders, ", "));
+  }
+
+  /// What to do about it by hand.
+  [[nodiscard]] std::string remedy_of(const Decision& decision) const {
+    return decision.proposed.empty() ? "change the setting where it is made" : better(decision);
   }
 
   void say_immovable(const Decision& decision) {
     out_.refuse = true;
-    add(Id::immovable, Severity::error, what_low(decision), why_low(decision.low), why_nothing_done(decision),
-        "change the setting where it is made");
+    add(Id::immovable, Severity::error, what_low(decision), why_low(decision.low),
+        "nothing: " + why_immovable(decision), remedy_of(decision));
   }
 
   // ---- What .NET itself will answer --------------------------------------------------------------------------------
@@ -504,16 +557,32 @@ class Writer {
     return setting ? name_setting(input(), failure.source) : "the configuration";
   }
 
+  /// ": line 2, byte 11" of "… LineNumber: 1 | BytePositionInLine: 10.".
+  static std::string position_of(const address::Exception& exception) {
+    if (exception.causes.empty()) return {};
+    const std::string& text = exception.causes.back();
+    const auto number_after = [&](std::string_view name) {
+      const std::size_t at = text.rfind(name);
+      return at == std::string::npos ? 0UL : std::strtoul(text.c_str() + at + name.size(), nullptr, 10) + 1;
+    };
+    const auto line = number_after("LineNumber: ");
+    return line == 0 ? "" : fmt::format(": line {}, byte {}", line, number_after("BytePositionInLine: "));
+  }
+
   [[nodiscard]] std::string remedy_for(const kestrel::Failure& failure) const {
+    const std::string& type = failure.exception.type;
+    const bool denied = type == "System.UnauthorizedAccessException";
     if (failure.fault == kestrel::Fault::settings_file) {
-      const bool positioned =
-          !failure.exception.causes.empty() && failure.exception.causes.back().contains("LineNumber");
-      return positioned ? "correct the file; .NET counts lines and bytes from 0"
-                        : "correct the file, or let the app's user read it";
+      if (denied) return "let the app's user read it";
+      return type == "System.IO.InvalidDataException" ? "correct the file" + position_of(failure.exception)
+                                                      : "put a readable file in its place, or none";
     }
     if (failure.fault == kestrel::Fault::content_root) return "correct the path, or WORKDIR where nothing names it";
-    if (failure.fault == kestrel::Fault::certificate)
-      return "mount the certificate there so that the app's user can read it, or take the setting out";
+    if (failure.fault == kestrel::Fault::certificate) {
+      return type.ends_with("CryptographicException") ? "put a certificate there, or take the setting out"
+             : denied                                 ? "let the app's user read it"
+                      : "mount the certificate there so that the app's user can read it, or take the setting out";
+    }
     const auto repair = std::ranges::find_if(
         s_.plan.repairs, [&](const repair::Repair& r) { return r.origin == failure.source.origin(); });
     const bool repairable = failure.source.form != kestrel::Form::none && repair != s_.plan.repairs.end();
@@ -641,7 +710,9 @@ class Writer {
                                      ? name_setting(s_.input, endpoints.front().source) + " wins"
                                      : name_setting(s_.input, endpoints.front().source) + " is used";
       const std::string hider = hidden_by(source, settings);
-      const bool misleads = low && !asks_for_low_port(source);
+      const bool ports =
+          source.form == kestrel::Form::http_ports || source.form == kestrel::Form::https_ports;  // of a base image
+      const bool misleads = low && !ports && !asks_for_low_port(source);
       add(Id::no_effect, misleads ? Severity::warning : Severity::info,
           fmt::format("{} has no effect: {}", name_setting(s_.input, source), hider.empty() ? winner : hider),
           why_it_loses(source, endpoints.front().source), "", misleads ? "change what wins, not what is ignored" : "");
@@ -663,7 +734,7 @@ class Writer {
     for (const std::string& path : s_.too_large) {
       add(Id::settings_not_read, Severity::warning,
           fmt::format("'{}' is too large and was not read: what it sets is not known", quote(path)),
-          "portshim reads files up to 16 MiB", "took it for absent", "");
+          "portshim reads files up to 16 MiB", "took it for absent", "make it smaller, or set the ports by variables");
     }
   }
 

@@ -25,7 +25,7 @@ struct Situation {
   const policy::Plan& plan;
   std::vector<std::string> settings_files = {};  ///< that were found
   std::vector<std::string> too_large = {};       ///< settings files that were not read
-  bool capability_not_usable = false;       ///< CAP_NET_BIND_SERVICE is effective, and yet a trial bind was denied
+  bool capability_not_usable = false;            ///< CAP_NET_BIND_SERVICE is effective, and yet a trial bind was denied
 };
 
 struct Diagnosis {

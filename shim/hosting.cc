@@ -190,9 +190,9 @@ std::vector<const Provider*> read_files(Builder builder, int major, const Provid
                                         const Configuration& host_level, Host& host) {
   std::vector<const Provider*> out;
   const Files* files = from.input.files;
-  if (files == nullptr || builder == Builder::empty) return out;
+  if (files == nullptr) return out;
   enter_content_root(builder, from, host_level, host);
-  if (host.failure) return out;
+  if (host.failure || builder == Builder::empty) return out;
   for (const std::string& name : file_names(builder, major, from, host_level)) {
     const std::string path = path_below(host.kestrel.content_root, name);
     const SettingsFile* file = path.empty() ? nullptr : files->settings(path);

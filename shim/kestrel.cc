@@ -131,21 +131,50 @@ class Start {
                 false, {.setting = subject}, Fault::certificate);
   }
 
-  /// An https endpoint or address needs a certificate (TlsConfigurationLoader.cs); slim and empty need a call first.
-  bool check_https(const std::string& endpoint, const Source& source) {
-    const bool configured = !endpoint.empty();
+  /// An https address needs a certificate; slim and empty need a call first.
+  bool check_https_address(const Source& source) {
     if (!setup_.has_https) {
-      return fail(invalid_operation(
-                      configured ? "Call UseKestrelHttpsConfiguration() on IWebHostBuilder to enable loading HTTPS "
-                                   "settings from configuration."
-                                 : "Call UseKestrelHttpsConfiguration() on IWebHostBuilder to automatically enable "
-                                   "HTTPS when an https:// address is used."),
+      return fail(invalid_operation("Call UseKestrelHttpsConfiguration() on IWebHostBuilder to automatically enable "
+                                    "HTTPS when an https:// address is used."),
                   false, source);
     }
+    return default_certificate_ || fail(invalid_operation(std::string(kNoCertificate)), false, source);
+  }
+
+  /// So does an https endpoint, which may have one of its own (TlsConfigurationLoader.cs).
+  bool check_https_endpoint(const std::string& name, const Source& source) {
+    if (!setup_.has_https &&
+        !fail(invalid_operation("Call UseKestrelHttpsConfiguration() on IWebHostBuilder to enable loading HTTPS "
+                                "settings from configuration."),
+              false, source)) {
+      return false;
+    }
     bool found = false;
-    if (configured && !load_certificate("Endpoints:" + endpoint + ":Certificate", endpoint, found)) return false;
-    if (found || default_certificate_) return true;
-    return fail(invalid_operation(std::string(kNoCertificate)), false, source);
+    if (!load_certificate("Endpoints:" + name + ":Certificate", name, found)) return false;
+    found |= default_certificate_;
+    const std::vector<std::string> names = setup_.configuration.children("Kestrel:Endpoints:" + name + ":Sni");
+    if (!names.empty()) return check_sni(name, names, found, source);
+    return found || fail(invalid_operation(std::string(kNoCertificate)), false, source);
+  }
+
+  /// SniOptionsSelector.cs: every server name has a certificate of its own or that of the endpoint.
+  bool check_sni(const std::string& endpoint, const std::vector<std::string>& names, bool fallback,
+                 const Source& source) {
+    for (const std::string& name : names) {
+      bool found = false;
+      if (!load_certificate("Endpoints:" + endpoint + ":Sni:" + name + ":Certificate", endpoint + ":Sni:" + name,
+                            found))
+        return false;
+      if (!found && !fallback && !fail(invalid_operation(std::string(kNoCertificate)), false, source)) return false;
+    }
+    return true;
+  }
+
+  /// Some setting of a section, to say where it comes from.
+  [[nodiscard]] SettingPtr any_setting(const std::string& section) const {
+    if (SettingPtr setting = setup_.configuration.find(section)) return setting;
+    const std::vector<std::string> names = setup_.configuration.children(section);
+    return names.empty() ? nullptr : any_setting(section + ":" + names.front());
   }
 
   /// The first HTTPS-only key of an http endpoint (KestrelConfigurationLoader.cs), or "".
@@ -180,7 +209,7 @@ class Start {
       const SettingPtr url = setup_.configuration.find("Kestrel:Endpoints:" + name + ":Url");
       if (url == nullptr || url->empty()) {
         return fail(invalid_operation("The endpoint " + name + " is missing the required 'Url' parameter."), true,
-                    url == nullptr ? Source{} : Source{.setting = url, .form = Form::single_url});
+                    {.setting = url != nullptr ? url : any_setting("Kestrel:Endpoints:" + name)});
       }
       out.push_back({.text = *url->value,
                      .source = {.setting = url, .form = Form::single_url},
@@ -195,7 +224,7 @@ class Start {
   bool check_endpoint(const std::string& name, const Candidate& endpoint) {
     const auto target = address::resolve(endpoint.text, setup_.major);
     if (!target) return fail(target.error(), true, endpoint.source);
-    if (target->https) return check_https(name, endpoint.source);
+    if (target->https) return check_https_endpoint(name, endpoint.source);
     const std::string_view key = has_only_url(name) ? "" : https_only_key(name);
     if (key.empty()) return true;
     return fail(invalid_operation("The non-HTTPS endpoint " + name + " includes HTTPS-only configuration for " +
@@ -232,15 +261,13 @@ class Start {
         fail(target.error(), true, candidate.source);
         return;
       }
-      if (are_addresses && target->https && !check_https({}, candidate.source)) return;
+      if (are_addresses && target->https && !check_https_address(candidate.source)) return;
       if (!bind(std::move(candidate), *std::move(target))) return;
     }
-    if (candidates.empty()) {
-      run_.endpoints.push_back(
-          {.target = {.https = false, .bind = address::Bind::localhost, .address = {}, .port = 5000},
-           .source = {},
-           .text = "http://localhost:5000"});
-    }
+    if (!candidates.empty()) return;
+    constexpr std::uint16_t kDefaultPort = 5000;
+    bind({.text = "http://localhost:5000", .source = {}, .protocols = default_protocols_},
+         {.https = false, .bind = address::Bind::localhost, .address = {}, .port = kDefaultPort});
   }
 
   /// KestrelServerImpl.cs, OnBind: what the protocols of an endpoint make of it.
@@ -268,11 +295,14 @@ class Start {
   }
 
   /// LocalhostListenOptions.cs wraps what both loopbacks answer.
-  static Exception bind_failure(const address::Target& target, std::string message) {
-    if (target.bind != address::Bind::localhost) return invalid_operation(std::move(message));
+  static Exception bind_failure(const address::Target& target, const std::string& message) {
+    if (target.bind != address::Bind::localhost) return invalid_operation(message);
+    const std::string one = "System.InvalidOperationException: " + message;
     return {.type = "System.IO.IOException",
             .message = std::string("Failed to bind to address ") + (target.https ? "https" : "http") +
-                       "://localhost:" + std::to_string(target.port) + "."};
+                       "://localhost:" + std::to_string(target.port) + ".",
+            .causes = {"System.AggregateException: One or more errors occurred. (" + message + ") (" + message + ")",
+                       one, one}};
   }
 
   const Setup& setup_;

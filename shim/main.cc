@@ -289,7 +289,9 @@ int give_way(system::System& system, const Start& start, const Request& request,
                     .severity = Severity::error,
                     .what = "portshim failed and could not predict what the app will bind",
                     .why = finding::quote(cause),
-                    .did = validates ? "the app was not started (exit code 78)" : "started COMMAND as it was",
+                    .did = request.options().check != options::Check::no ? "nothing was started"
+                           : validates                                   ? "the app was not started (exit code 78)"
+                                                                         : "started COMMAND as it was",
                     .next = "please report this"};
   say(system, start, request.options(), std::array{own});
   if (validates || request.options().check != options::Check::no) return kRefused;

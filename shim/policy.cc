@@ -352,7 +352,7 @@ std::vector<std::size_t> unproved(const std::vector<Prediction>& before, const s
 }
 
 void give_up(Decision& decision, std::vector<std::size_t> predictions) {
-  decision.new_value = decision.low.value;
+  decision.proposed = std::exchange(decision.new_value, decision.low.value);
   decision.unproved = std::move(predictions);
   for (Move& move : decision.moves) move.outcome = Outcome::immovable;
 }
@@ -416,12 +416,11 @@ std::vector<LowSetting> low_settings(const std::vector<Prediction>& predictions,
   std::vector<LowSetting> out;
   std::map<Place, std::size_t> index;
   std::set<std::tuple<Place, bool, address::Bind, std::string, std::uint16_t>> seen;
-  for (const Prediction& prediction : predictions) {
-    for (const Endpoint& endpoint : prediction.lenient().endpoints) {
+  for (std::size_t i = 0; i < predictions.size(); ++i) {
+    for (const Endpoint& endpoint : predictions[i].lenient().endpoints) {
       const Target& target = endpoint.target;
       const Origin& origin = endpoint.source.origin();
       if (!is_low(target, rules)) continue;
-      if (!seen.insert({place_of(origin), target.https, target.bind, target.address, target.port}).second) continue;
       const auto [it, added] = index.try_emplace(place_of(origin), out.size());
       if (added) {
         out.push_back(
@@ -429,6 +428,8 @@ std::vector<LowSetting> low_settings(const std::vector<Prediction>& predictions,
         if (endpoint.source.setting) out.back().value = *endpoint.source.setting->value;
       }
       LowSetting& low = out[it->second];
+      if (low.predictions.empty() || low.predictions.back() != i) low.predictions.push_back(i);
+      if (!seen.insert({place_of(origin), target.https, target.bind, target.address, target.port}).second) continue;
       low.targets.push_back(target);
       if (std::ranges::find(low.ports, target.port) == low.ports.end()) low.ports.push_back(target.port);
     }

@@ -39,6 +39,7 @@ struct LowSetting {
   std::string value;                          ///< the setting's text
   std::vector<std::uint16_t> ports = {};      ///< each once, in order
   std::vector<address::Target> targets = {};  ///< each once
+  std::vector<std::size_t> predictions = {};  ///< indices of those that bind it
 };
 
 /// What became of one port of a low setting.
@@ -65,7 +66,8 @@ struct Move {
 struct Decision {
   LowSetting low;
   std::vector<Move> moves;
-  std::string new_value;  ///< equal to low.value when nothing changed
+  std::string new_value;      ///< equal to low.value when nothing changed
+  std::string proposed = {};  ///< what new_value would have been, where no proof was found
   /// Indices of the predictions that would have got something else from the change, where that made it immovable.
   std::vector<std::size_t> unproved = {};
   /// Further entries of the same variable (index in the environment, their new values).

@@ -146,7 +146,8 @@ bool carry_out(const Repair& repair, Draft& draft) {
 std::optional<Repair> next_repair(const Draft& draft, bool is_dotnet, std::set<Place>& tried) {
   for (const Prediction& prediction : draft.predictions) {
     const auto& failure = prediction.lenient().failure;
-    if (!failure || !failure->certain || failure->source.form == Form::none) continue;
+    if (!failure || !failure->certain || failure->source.form == Form::none || failure->source.setting->empty())
+      continue;
     const Origin& origin = failure->source.origin();
     if (!edit::is_editable(origin, is_dotnet) || !tried.insert(place_of(origin)).second) continue;
     const config::Setting& setting = *failure->source.setting;

@@ -147,6 +147,7 @@ class Json {
     } else {
       out_.Null();
     }
+    member_or_null("version", app.resolved_version.empty() ? std::nullopt : std::optional(app.resolved_version));
     out_.EndObject();
   }
 
@@ -280,10 +281,9 @@ std::string list(const std::vector<Prediction>& predictions) {
 }
 
 std::string name_app(const runtime::App& app) {
-  std::string out(
-      app.kind == runtime::Kind::other
-          ? "no .NET program that portshim recognises; it may start one later, whose arguments are not examined"
-          : runtime::to_string(app.kind));
+  std::string out(app.kind == runtime::Kind::other ? "no .NET program that portshim recognises; it may start one "
+                                                     "later, whose arguments and settings files are not examined"
+                                                   : runtime::to_string(app.kind));
   if (!app.assembly.empty()) out += " " + finding::quote(app.assembly);
   if (app.asp_net_core) out += *app.asp_net_core ? ", ASP.NET Core" : ", without ASP.NET Core: binds nothing";
   if (!app.resolved_version.empty()) {

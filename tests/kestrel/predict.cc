@@ -36,6 +36,7 @@
 #include "shim/hosting.h"
 #include "shim/policy.h"
 #include "shim/system.h"
+#include "tests/support/base64.h"
 
 namespace {
 
@@ -75,27 +76,12 @@ void write(Writer& writer, const char* name, std::string_view text) {
 
 // ---- Cases ---------------------------------------------------------------------------------------------------------
 
-std::string from_base64(std::string_view text) {
-  static constexpr std::string_view kDigits = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-  std::string out;
-  std::uint32_t bits = 0;
-  unsigned count = 0;
-  for (const char digit : text.substr(0, text.find('='))) {
-    bits = bits << 6U | static_cast<std::uint32_t>(kDigits.find(digit));
-    count += 6;
-    if (count < 8) continue;
-    count -= 8;
-    out.push_back(static_cast<char>(bits >> count & 0xFFU));
-  }
-  return out;
-}
-
 void make_file(const std::filesystem::path& path, const Json& what) {
   std::filesystem::create_directories(path.parent_path());
   if (what.IsString()) {
     std::ofstream(path, std::ios::binary) << text_of(what);
   } else if (what.HasMember("base64")) {
-    std::ofstream(path, std::ios::binary) << from_base64(text_of(what["base64"]));
+    std::ofstream(path, std::ios::binary) << support::from_base64(text_of(what["base64"]));
   } else if (what.HasMember("link")) {
     std::filesystem::create_symlink(text_of(what["link"]), path);
   } else if (what.HasMember("directory")) {
@@ -441,7 +427,7 @@ int main(int argc, char** argv) {
     rapidjson::StringBuffer buffer;
     Writer writer(buffer);
     answer(document, options, writer);
-    std::cout.write(buffer.GetString(), static_cast<std::streamsize>(buffer.GetSize())).put('\n');
+    std::cout.write(buffer.GetString(), static_cast<std::streamsize>(buffer.GetSize())).put('\n').flush();
   }
   return EXIT_SUCCESS;
 }

@@ -21,6 +21,7 @@ using finding::Id;
 using finding::Severity;
 using hosting::Builder;
 using options::Mode;
+using testing::AllOf;
 using testing::HasSubstr;
 using testing::Not;
 using Words = std::vector<std::string>;
@@ -156,6 +157,7 @@ TEST(Diagnosis, AFileThatEndsTheAppIsNamedWithThePlaceOfTheError) {
   EXPECT_EQ(finding.severity, Severity::error);
   EXPECT_EQ(finding.what, "'/app/appsettings.json' ends the app at start: System.IO.InvalidDataException");
   EXPECT_THAT(finding.why, HasSubstr("LineNumber: 1 | BytePositionInLine: 10"));
+  EXPECT_EQ(finding.next, "correct the file: line 2, byte 11");
   EXPECT_TRUE(c.diagnose().refuse);
 }
 
@@ -180,9 +182,66 @@ TEST(Diagnosis, WhereNoChangeIsRightForEveryBuilderTheyAreNamed) {
   Case c = of({"ASPNETCORE_ENVIRONMENT=A", "DOTNET_ENVIRONMENT=B"});
   c.files["appsettings.A.json"] = R"({"Urls":"http://+:80"})";
   c.files["appsettings.B.json"] = R"({"Urls":"http://+:5000"})";
-  EXPECT_EQ(c.find(Id::immovable).did,
+  const Finding finding = c.find(Id::immovable);
+  EXPECT_EQ(finding.did,
             "nothing: no change is right for every builder that the app may use; with wab 10, slim 10 it would change "
             "something else");
+  EXPECT_EQ(finding.next, "change the file: appsettings.A.json: Urls=http://+:8080");
+  // And before it is tried, it is not promised.
+  c.options.mode = Mode::explain;
+  EXPECT_THAT(c.find(Id::low_port).next,
+              AllOf(HasSubstr("Urls=http://+:8080; PORTSHIM=rewrite cannot move it"), HasSubstr("with wab 10")));
+}
+
+TEST(Diagnosis, WhereOnlySomeBuildersAskForThePortTheyAreNamed) {
+  Case c = of({"ASPNETCORE_URLS=http://+:81"});
+  c.files["appsettings.json"] = R"({"Urls":"http://+:80"})";
+  std::vector<std::string> said;
+  for (const Finding& finding : c.diagnose().findings) {
+    if (finding.id == Id::low_port) said.push_back(finding.what);
+  }
+  ASSERT_EQ(said.size(), 2U);
+  EXPECT_THAT(said[0], HasSubstr("asks for port 80, which uid 1654 cannot bind here (with wab, slim, gh)"));
+  EXPECT_THAT(said[1], HasSubstr("asks for port 81, which uid 1654 cannot bind here (with wh)"));
+}
+
+TEST(Diagnosis, AFilesValueThatWasRepairedIsStillTheFiles) {
+  Case c = of({});
+  c.files["appsettings.json"] = R"({"Urls":"\"http://+:80\""})";
+  const Finding finding = c.find(Id::low_port);
+  EXPECT_THAT(finding.what, HasSubstr("appsettings.json: Urls=http://+:80 asks for port 80"));
+  EXPECT_THAT(finding.next, HasSubstr("change the file: appsettings.json: Urls=http://+:8080"));
+}
+
+TEST(Diagnosis, AnEndpointWithoutUrlIsNamedWithWhereItComesFrom) {
+  for (const char* upper : {"null", "{}", "[]"}) {
+    Case c = of({"ASPNETCORE_HTTP_PORTS=8080"});
+    c.files["appsettings.json"] = R"({"Kestrel":{"Endpoints":{"Http":{"Url":"http://+:5000"}}}})";
+    c.files["appsettings.Production.json"] = std::string(R"({"Kestrel":{"Endpoints":{"Http":{"Url":)") + upper + "}}}}";
+    EXPECT_EQ(c.find(Id::will_fail).what,
+              "appsettings.Production.json: Kestrel:Endpoints:Http:Url ends the app at start: "
+              "System.InvalidOperationException");
+  }
+  Case c = of({});
+  c.files["appsettings.json"] = R"({"Kestrel":{"Endpoints":{"Http":{"Protocols":"Http1"}}}})";
+  EXPECT_THAT(c.find(Id::will_fail).what, HasSubstr("appsettings.json: Kestrel:Endpoints:Http:Protocols ends the app"));
+}
+
+TEST(Diagnosis, ACertificateOfAnEndpointThatIsNotThereEndsTheAppWhateverBuilderItUses) {
+  Case c = of({"Kestrel__Endpoints__A__Url=https://+:5001", "Kestrel__Endpoints__A__Certificate__Path=tls.pfx"},
+              Mode::validate);
+  EXPECT_EQ(c.find(Id::certificate).severity, Severity::error);
+  EXPECT_TRUE(c.diagnose().refuse);
+}
+
+TEST(Diagnosis, AFrameworkThatIsNotInstalledIsNamed) {
+  Case c = of({}, Mode::validate);
+  c.app.missing_framework = {.name = "Microsoft.AspNetCore.App", .version = "8.0.0"};
+  c.app.dotnet_root = "/usr/share/dotnet";
+  const Finding finding = c.find(Id::no_dotnet);
+  EXPECT_EQ(finding.what, "the app needs Microsoft.AspNetCore.App 8.0.0, which is not installed");
+  EXPECT_THAT(finding.why, HasSubstr("'/usr/share/dotnet'"));
+  EXPECT_TRUE(c.diagnose().refuse);
 }
 
 TEST(Diagnosis, AnImageOfTodayIsSilent) {

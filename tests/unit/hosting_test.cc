@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "shim/files.h"
+#include "tests/support/base64.h"
 #include "tests/support/fake_system.h"
 
 namespace portshim::hosting {
@@ -49,21 +50,6 @@ Builder builder_named(std::string_view name) {
 std::string string_member(const rapidjson::Value& object, const char* name, std::string_view otherwise) {
   return object.HasMember(name) ? std::string(object[name].GetString(), object[name].GetStringLength())
                                 : std::string(otherwise);
-}
-
-std::string decode_base64(std::string_view text) {
-  static constexpr std::string_view kDigits = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-  std::string out;
-  std::uint32_t bits = 0;
-  int count = 0;
-  for (const char c : text.substr(0, text.find('='))) {
-    bits = bits << 6U | static_cast<std::uint32_t>(kDigits.find(c));
-    count += 6;
-    if (count < 8) continue;
-    count -= 8;
-    out += static_cast<char>(bits >> static_cast<unsigned>(count) & 0xFFU);
-  }
-  return out;
 }
 
 /// One recorded case: its directory, environment and arguments.
@@ -116,7 +102,7 @@ class RecordedCase {
 
   void add_file(const std::string& name, const rapidjson::Value& content) {
     system_.file(std::string(kDirectory) + "/" + name,
-                 content.IsObject() ? decode_base64(content["base64"].GetString())
+                 content.IsObject() ? support::from_base64(content["base64"].GetString())
                                     : std::string(content.GetString(), content.GetStringLength()));
   }
 

@@ -79,6 +79,25 @@ TEST(Kestrel, HttpsNeedsACertificateOrCodeThatBringsOne) {
   EXPECT_TRUE(host.failure().starts_with("Call UseKestrelHttpsConfiguration()"));
 }
 
+TEST(Kestrel, AnEndpointMayHaveTheEmptyNameAndACertificate) {
+  Host host(Settings{{"Kestrel:Endpoints::Url", "https://+:5001"},
+                     {"Kestrel:Endpoints::Certificate:Path", "a.pfx"},
+                     {"Kestrel:Endpoints::Certificate:Subject", "a"}});
+  EXPECT_EQ(host.failure(), "The endpoint  specified multiple certificate sources.");
+}
+
+TEST(Kestrel, AServerNameNeedsACertificateUnlessTheEndpointHasOne) {
+  const Settings sni = {{"Kestrel:Endpoints:A:Url", "https://+:5001"},
+                        {"Kestrel:Endpoints:A:Sni:*.example.com:Protocols", "Http1"}};
+  EXPECT_TRUE(Host(sni).failure().starts_with("Unable to configure HTTPS endpoint."));
+  Settings both = sni;
+  both.emplace_back("Kestrel:Endpoints:A:Certificate:Path", "a.pfx");
+  EXPECT_EQ(Host(both).bound(), (Words{"https ANY:5001"}));
+  both.emplace_back("Kestrel:Endpoints:A:Sni:*.example.com:Certificate:Path", "b.pfx");
+  both.emplace_back("Kestrel:Endpoints:A:Sni:*.example.com:Certificate:Subject", "b");
+  EXPECT_EQ(Host(both).failure(), "The endpoint A:Sni:*.example.com specified multiple certificate sources.");
+}
+
 TEST(Kestrel, WhatCannotBeBoundSideBySideIsFound) {
   const auto collides = [](const char* urls) {
     return find_collision(start(Host(Settings{{"urls", urls}}).setup, true));
