@@ -162,9 +162,9 @@ class Start {
                  const Source& source) {
     for (const std::string& name : names) {
       bool found = false;
-      if (!load_certificate("Endpoints:" + endpoint + ":Sni:" + name + ":Certificate", endpoint + ":Sni:" + name,
-                            found))
-        return false;
+      const std::string whole_name = std::string(endpoint).append(":Sni:").append(name);
+      const std::string section = std::string("Endpoints:").append(whole_name).append(":Certificate");
+      if (!load_certificate(section, whole_name, found)) return false;
       if (!found && !fallback && !fail(invalid_operation(std::string(kNoCertificate)), false, source)) return false;
     }
     return true;
