@@ -71,8 +71,10 @@ std::map<std::string, std::vector<Setting>> collect_environment(std::span<const 
 }  // namespace
 
 std::string fold(std::string_view key) {
-  std::string out;
-  out.reserve(key.size());
+  std::string out(key);
+  std::ranges::transform(out, out.begin(), upper_ascii);
+  if (std::ranges::none_of(key, [](char c) { return static_cast<unsigned char>(c) >= 0x80; })) return out;
+  out.clear();
   while (!key.empty()) {
     if (static_cast<unsigned char>(key[0]) < 0x80) {
       out += upper_ascii(key[0]);
