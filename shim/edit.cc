@@ -9,7 +9,8 @@ namespace {
 using config::Origin;
 using hosting::Input;
 
-std::string& entry_of(Input& input, const Origin& origin) {
+/// Of an Input, const or not.
+auto& entry_of(auto& input, const Origin& origin) {
   return origin.kind == Origin::Kind::variable ? input.environment[origin.index] : input.argv[origin.index];
 }
 
@@ -56,8 +57,7 @@ Place place_of(const Origin& origin) {
 }
 
 std::string value_at(const Input& input, const Origin& origin) {
-  const std::string& entry =
-      origin.kind == Origin::Kind::variable ? input.environment[origin.index] : input.argv[origin.index];
+  const std::string& entry = entry_of(input, origin);
   return entry.substr(std::min(origin.value_at, entry.size()));
 }
 

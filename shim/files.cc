@@ -72,8 +72,11 @@ std::unique_ptr<kestrel::SettingsFile> Reader::read(const std::string& path) con
     return fail(open_failed(system_, path, status.error().code));
   }
   if (status->type == FileType::directory) return nullptr;
-  if (const auto readable = system_.readable(path); !readable && status->type != FileType::regular)
-    return fail(open_failed(system_, path, readable.error().code));
+  if (status->type != FileType::regular) {
+    // Opening it would say so too, and may never return.
+    const auto readable = system_.readable(path);
+    if (!readable) return fail(open_failed(system_, path, readable.error().code));
+  }
   if (status->type == FileType::fifo) {
     return fail({.type = std::string(kestrel::kHang), .message = "'" + path + "' is a FIFO: it waits for a writer"});
   }
