@@ -43,31 +43,6 @@ bool may_be_read(std::string_view name, std::string_view prefix) {
       kKeys, [&](std::string_view key) { return name.size() == key.size() && starts_with_ignoring_case(name, key); });
 }
 
-/// The settings that the environment has under a prefix: by folded key, the differently spelled ones in the order of
-/// the block.
-std::map<std::string, std::vector<Setting>> collect_environment(std::span<const std::string> environment,
-                                                                std::string_view prefix) {
-  std::map<std::string, std::vector<Setting>> found;
-  std::unordered_set<std::string_view> seen;
-  for (std::size_t i = 0; i < environment.size(); ++i) {
-    const std::string_view entry = environment[i];
-    const std::size_t equals = entry.find('=', 1);  // as .NET: a name may begin with '='
-    if (equals == std::string_view::npos) continue;
-    const std::string_view name = entry.substr(0, equals);
-    if (!may_be_read(name, prefix)) continue;
-    std::string key = key_of_variable(name);
-    if (!starts_with_ignoring_case(key, prefix)) continue;
-    key.erase(0, prefix.size());
-    std::string folded = fold(key);
-    if (!is_read(folded) || !seen.insert(name).second) continue;
-    found[std::move(folded)].push_back(
-        {.key = std::move(key),
-         .value = std::string(entry.substr(equals + 1)),
-         .origin = {.kind = Origin::Kind::variable, .index = i, .value_at = equals + 1, .name = std::string(name)}});
-  }
-  return found;
-}
-
 }  // namespace
 
 std::string fold(std::string_view key) {
@@ -124,12 +99,48 @@ SettingPtr Provider::find_folded(const std::string& key) const {
   return it == settings_.end() ? nullptr : it->second;
 }
 
-Provider from_environment(std::span<const std::string> environment, std::string_view prefix, std::size_t variant) {
+Variables::Variables(std::span<const std::string> environment, std::string_view prefix) {
+  std::unordered_set<std::string_view> seen;
+  for (std::size_t i = 0; i < environment.size(); ++i) {
+    const std::string_view entry = environment[i];
+    const std::size_t equals = entry.find('=', 1);  // as .NET: a name may begin with '='
+    if (equals == std::string_view::npos) continue;
+    const std::string_view name = entry.substr(0, equals);
+    if (!may_be_read(name, prefix)) continue;
+    std::string key = key_of_variable(name);
+    if (!starts_with_ignoring_case(key, prefix)) continue;
+    key.erase(0, prefix.size());
+    const std::string folded = fold(key);
+    if (!is_read(folded) || !seen.insert(name).second) continue;
+    by_key_[folded].push_back(std::make_shared<const Setting>(Setting{
+        .key = std::move(key),
+        .value = std::string(entry.substr(equals + 1)),
+        .origin = {.kind = Origin::Kind::variable, .index = i, .value_at = equals + 1, .name = std::string(name)}}));
+  }
+}
+
+std::size_t Variables::variants() const {
+  std::size_t most = 1;
+  for (const auto& [key, settings] : by_key_) most = std::max(most, settings.size());
+  return most;
+}
+
+Provider Variables::provider(std::size_t variant) const {
   Provider provider;
-  for (auto& [folded, settings] : collect_environment(environment, prefix)) {
-    provider.set(std::move(settings[std::min(variant, settings.size() - 1)]));
+  for (const auto& [key, settings] : by_key_) {
+    provider.add_folded(key, settings[std::min(variant, settings.size() - 1)]);
   }
   return provider;
+}
+
+std::vector<std::vector<Origin>> Variables::ambiguous() const {
+  std::vector<std::vector<Origin>> out;
+  for (const auto& [key, settings] : by_key_) {
+    if (settings.size() < 2) continue;
+    std::ranges::transform(settings, std::back_inserter(out.emplace_back()),
+                           [](const SettingPtr& setting) { return setting->origin; });
+  }
+  return out;
 }
 
 std::string key_of_variable(std::string_view name) {
@@ -143,20 +154,6 @@ std::string key_of_variable(std::string_view name) {
     }
   }
   return key;
-}
-
-std::size_t count_variants(std::span<const std::string> environment, std::span<const std::string_view> prefixes,
-                           std::vector<std::vector<Origin>>* spellings) {
-  std::size_t most = 1;
-  for (const std::string_view prefix : prefixes) {
-    for (const auto& [folded, settings] : collect_environment(environment, prefix)) {
-      most = std::max(most, settings.size());
-      if (settings.size() < 2 || spellings == nullptr) continue;
-      std::vector<Origin>& origins = spellings->emplace_back();
-      std::ranges::transform(settings, std::back_inserter(origins), &Setting::origin);
-    }
-  }
-  return most;
 }
 
 std::expected<Provider, address::Exception> from_arguments(std::span<const std::string> argv, std::size_t first) {

@@ -2,6 +2,7 @@
 // Pure.
 #pragma once
 
+#include <array>
 #include <cstddef>
 #include <cstdint>
 #include <expected>
@@ -63,6 +64,8 @@ class Provider {
  public:
   /// Adds, or replaces the value; a key keeps its first spelling, as in a .NET dictionary.
   void set(Setting setting);
+  /// Adds a setting whose folded key is not there yet.
+  void add_folded(const std::string& key, SettingPtr setting) { settings_.emplace(key, std::move(setting)); }
   /// Null when it has no such key.
   [[nodiscard]] SettingPtr find(std::string_view key) const;
   /// The same for a key that is folded already.
@@ -74,20 +77,29 @@ class Provider {
   std::map<std::string, SettingPtr> settings_;
 };
 
-/// An environment variable provider (EnvironmentVariablesConfigurationProvider.cs): "__" becomes ':', `prefix` is
-/// compared in any case and cut off. Names that become one key are ambiguous, since .NET's order changes from run to
-/// run: `variant` says which of them wins (the last one when there are fewer). The very same name twice: the first.
-[[nodiscard]] Provider from_environment(std::span<const std::string> environment, std::string_view prefix,
-                                        std::size_t variant);
+/// The prefixes of the variables that hosts read; the last is that of the app's own provider.
+inline constexpr std::array<std::string_view, 3> kPrefixes = {"ASPNETCORE_", "DOTNET_", ""};
+
+/// The variables that the provider for one prefix reads (EnvironmentVariablesConfigurationProvider.cs): "__" becomes
+/// ':', the prefix is compared in any case and cut off. The very same name twice: the first. Names that become one key
+/// are ambiguous, since .NET's order changes from run to run.
+class Variables {
+ public:
+  Variables(std::span<const std::string> environment, std::string_view prefix);
+
+  /// The largest number of differently spelled names that become one key; 1 when nothing is ambiguous.
+  [[nodiscard]] std::size_t variants() const;
+  /// The provider where of an ambiguous key's names number `variant` wins, the last one when there are fewer.
+  [[nodiscard]] Provider provider(std::size_t variant) const;
+  /// The origins of each ambiguous key, in the order of the block.
+  [[nodiscard]] std::vector<std::vector<Origin>> ambiguous() const;
+
+ private:
+  std::map<std::string, std::vector<SettingPtr>> by_key_;  ///< folded; differently spelled ones in the block's order
+};
 
 /// The key that a variable's name stands for: "__" becomes ':', left to right.
 [[nodiscard]] std::string key_of_variable(std::string_view name);
-
-/// The largest number of differently spelled names that become one key under one of the prefixes; 1 when nothing is
-/// ambiguous. `spellings`, when given, receives the origins of each ambiguous key.
-[[nodiscard]] std::size_t count_variants(std::span<const std::string> environment,
-                                         std::span<const std::string_view> prefixes,
-                                         std::vector<std::vector<Origin>>* spellings = nullptr);
 
 /// The command line provider without switch mappings (CommandLineConfigurationProvider.cs): the arguments from index
 /// `first` of `argv`.

@@ -647,22 +647,23 @@ class Writer {
   }
 
   void say_ambiguous() {
-    std::vector<std::vector<config::Origin>> spellings;
-    static constexpr std::array<std::string_view, 3> kPrefixes = {"ASPNETCORE_", "DOTNET_", ""};
-    (void)config::count_variants(s_.input.environment, kPrefixes, &spellings);
-    for (const auto& origins : spellings) {
-      const bool differ = std::ranges::any_of(origins, [&](const config::Origin& origin) {
-        return edit::value_at(s_.input, origin) != edit::value_at(s_.input, origins[0]);
-      });
-      if (!differ) continue;
-      // Names alone: the value may be a secret, as a certificate's password.
-      std::vector<std::string> names(origins.size());
-      std::ranges::transform(origins, names.begin(), [](const config::Origin& origin) { return quote(origin.name); });
-      add(Id::ambiguous_name, Severity::warning,
-          fmt::format("{} are one name to .NET, and which of them it takes changes from run to run",
-                      fmt::join(names, " and ")),
-          "names of settings are compared in any case, and '__' is ':'", "", "keep one spelling");
+    for (const std::string_view prefix : config::kPrefixes) {
+      for (const auto& origins : config::Variables(s_.input.environment, prefix).ambiguous()) say_ambiguous(origins);
     }
+  }
+
+  void say_ambiguous(const std::vector<config::Origin>& origins) {
+    const bool differ = std::ranges::any_of(origins, [&](const config::Origin& origin) {
+      return edit::value_at(s_.input, origin) != edit::value_at(s_.input, origins[0]);
+    });
+    if (!differ) return;
+    // Names alone: the value may be a secret, as a certificate's password.
+    std::vector<std::string> names(origins.size());
+    std::ranges::transform(origins, names.begin(), [](const config::Origin& origin) { return quote(origin.name); });
+    add(Id::ambiguous_name, Severity::warning,
+        fmt::format("{} are one name to .NET, and which of them it takes changes from run to run",
+                    fmt::join(names, " and ")),
+        "names of settings are compared in any case, and '__' is ':'", "", "keep one spelling");
   }
 
   // ---- Who wins ----------------------------------------------------------------------------------------------------

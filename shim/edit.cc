@@ -78,10 +78,13 @@ bool is_editable(const Origin& origin, bool is_dotnet) {
 }
 
 Editor::Editor(Input& input) : input_(input) {
+  std::unordered_map<std::string_view, std::size_t> first(input.environment.size());
   for (std::size_t i = 0; i < input.environment.size(); ++i) {
-    const std::string& entry = input.environment[i];
+    const std::string_view entry = input.environment[i];
     const std::size_t equals = entry.find('=', 1);
-    if (equals != std::string::npos) occurrences_[entry.substr(0, equals)].push_back(i);
+    if (equals == std::string_view::npos) continue;
+    const std::string_view name = entry.substr(0, equals);
+    if (!first.try_emplace(name, i).second) again_[std::string(name)].push_back(i);
   }
 }
 
@@ -102,12 +105,9 @@ void Editor::set(const Origin& origin, std::string_view key, std::string_view va
 void Editor::override_file(std::string_view key, std::string_view value) {
   const std::string variable = overriding_variable(key);
   if (variable.empty() || value.contains('\0')) return;
-  std::vector<std::size_t>& indices = occurrences_[variable];
-  if (indices.empty()) {
-    indices.push_back(input_.environment.size());
-    input_.environment.emplace_back();
-  }
-  input_.environment[indices[0]] = variable + "=" + std::string(value);
+  const auto [at, is_new] = added_.try_emplace(variable, input_.environment.size());
+  if (is_new) input_.environment.emplace_back();
+  input_.environment[at->second] = variable + "=" + std::string(value);
 }
 
 void Editor::remove(const Origin& origin, std::vector<std::size_t>& removed) {
@@ -119,8 +119,8 @@ void Editor::remove(const Origin& origin, std::vector<std::size_t>& removed) {
 
 std::vector<std::size_t> Editor::again(const Origin& origin) const {
   if (origin.kind != Origin::Kind::variable) return {};
-  const auto it = occurrences_.find(origin.name);
-  return it == occurrences_.end() ? std::vector<std::size_t>{} : std::vector(it->second.begin() + 1, it->second.end());
+  const auto it = again_.find(origin.name);
+  return it == again_.end() ? std::vector<std::size_t>{} : it->second;
 }
 
 }  // namespace portshim::edit

@@ -61,7 +61,8 @@ class Editor {
   void override_file(std::string_view key, std::string_view value);
 
   hosting::Input& input_;
-  std::unordered_map<std::string, std::vector<std::size_t>> occurrences_;  ///< indices by name
+  std::unordered_map<std::string, std::vector<std::size_t>> again_;  ///< further occurrences of a name
+  std::unordered_map<std::string, std::size_t> added_;               ///< variables that override files
 };
 
 }  // namespace portshim::edit

@@ -1,7 +1,6 @@
 #include "shim/hosting.h"
 
 #include <algorithm>
-#include <array>
 #include <utility>
 
 #include "shim/environment.h"
@@ -23,7 +22,6 @@ using kestrel::Form;
 using kestrel::SettingsFile;
 using kestrel::Source;
 
-constexpr std::array<std::string_view, 3> kPrefixes = {"ASPNETCORE_", "DOTNET_", ""};
 /// More spellings of one name than this are no accident: the rest is not predicted.
 constexpr std::size_t kMaxVariants = 16;
 
@@ -41,11 +39,26 @@ SettingPtr exact(const Provider& aspnetcore, std::string_view key, std::string_v
   return setting != nullptr && setting->origin.name == name ? setting : nullptr;
 }
 
-Providers read_providers(const Input& input, std::size_t variant) {
+/// The variables of each prefix.
+class Environment {
+ public:
+  explicit Environment(const Input& input)
+      : aspnetcore(input.environment, config::kPrefixes[0]),
+        dotnet(input.environment, config::kPrefixes[1]),
+        plain(input.environment, config::kPrefixes[2]) {}
+
+  config::Variables aspnetcore, dotnet, plain;
+
+  [[nodiscard]] std::size_t variants() const {
+    return std::min(std::max({aspnetcore.variants(), dotnet.variants(), plain.variants()}), kMaxVariants);
+  }
+};
+
+Providers read_providers(const Input& input, const Environment& environment, std::size_t variant) {
   Providers all{.input = input,
-                .aspnetcore = config::from_environment(input.environment, kPrefixes[0], variant),
-                .dotnet = config::from_environment(input.environment, kPrefixes[1], variant),
-                .plain = config::from_environment(input.environment, kPrefixes[2], variant),
+                .aspnetcore = environment.aspnetcore.provider(variant),
+                .dotnet = environment.dotnet.provider(variant),
+                .plain = environment.plain.provider(variant),
                 .arguments = config::from_arguments(input.argv, input.first_argument),
                 .server_urls = {}};
   if (const SettingPtr old = exact(all.aspnetcore, "server.urls", "ASPNETCORE_SERVER.URLS")) {
@@ -379,10 +392,10 @@ std::string_view to_string(Builder builder) {
 }
 
 std::vector<Prediction> predict(const Input& input) {
-  const std::size_t variants = std::min(config::count_variants(input.environment, kPrefixes), kMaxVariants);
+  const Environment environment(input);
   std::vector<Prediction> out;
-  for (std::size_t variant = 0; variant < variants; ++variant) {
-    const Providers from = read_providers(input, variant);
+  for (std::size_t variant = 0; variant < environment.variants(); ++variant) {
+    const Providers from = read_providers(input, environment, variant);
     for (const Builder builder : input.builders) {
       for (const int major : input.majors) {
         if (major < 8 && (builder == Builder::slim || builder == Builder::empty)) continue;
@@ -405,10 +418,10 @@ std::vector<Source> address_settings(const Input& input) {
       if (is_address_key(folded)) out.push_back({.setting = setting, .form = form_of(folded)});
     }
   };
-  const std::size_t variants = std::min(config::count_variants(input.environment, kPrefixes), kMaxVariants);
-  for (std::size_t variant = 0; variant < variants; ++variant) {
-    for (const std::string_view name_prefix : kPrefixes) {
-      add(config::from_environment(input.environment, name_prefix, variant));
+  const Environment environment(input);
+  for (std::size_t variant = 0; variant < environment.variants(); ++variant) {
+    for (const config::Variables* variables : {&environment.aspnetcore, &environment.dotnet, &environment.plain}) {
+      add(variables->provider(variant));
     }
   }
   if (const auto arguments = config::from_arguments(input.argv, input.first_argument)) add(*arguments);

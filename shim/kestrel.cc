@@ -45,6 +45,7 @@ struct Candidate {
   std::string text;
   Source source;
   std::int32_t protocols = kDefaultProtocols;
+  bool has_options = false;  ///< an endpoint that says more than its Url
 };
 
 /// One start of Kestrel.
@@ -190,13 +191,8 @@ class Start {
     return {};
   }
 
-  /// The protocols of a configured endpoint. Most have nothing but a Url: that is found out with one look.
   [[nodiscard]] std::int32_t protocols(const std::string& endpoint) const {
     return parse_protocols(kestrel("Endpoints:" + endpoint + ":Protocols")).value_or(default_protocols_);
-  }
-
-  [[nodiscard]] bool has_only_url(const std::string& endpoint) const {
-    return setup_.configuration.children("Kestrel:Endpoints:" + endpoint).size() == 1;
   }
 
   /// Kestrel:Endpoints, read whole before anything is chosen or bound (KestrelConfigurationLoader.cs).
@@ -211,9 +207,11 @@ class Start {
         return fail(invalid_operation("The endpoint " + name + " is missing the required 'Url' parameter."), true,
                     {.setting = url != nullptr ? url : any_setting("Kestrel:Endpoints:" + name)});
       }
+      const bool has_options = setup_.configuration.children("Kestrel:Endpoints:" + name).size() > 1;
       out.push_back({.text = *url->value,
                      .source = {.setting = url, .form = Form::single_url},
-                     .protocols = has_only_url(name) ? default_protocols_ : protocols(name)});
+                     .protocols = has_options ? protocols(name) : default_protocols_,
+                     .has_options = has_options});
     }
     for (std::size_t i = 0; i < names.size(); ++i) {
       if (!check_endpoint(names[i], out[i])) return false;
@@ -225,7 +223,7 @@ class Start {
     const auto target = address::resolve(endpoint.text, setup_.major);
     if (!target) return fail(target.error(), true, endpoint.source);
     if (target->https) return check_https_endpoint(name, endpoint.source);
-    const std::string_view key = has_only_url(name) ? "" : https_only_key(name);
+    const std::string_view key = endpoint.has_options ? https_only_key(name) : "";
     if (key.empty()) return true;
     return fail(invalid_operation("The non-HTTPS endpoint " + name + " includes HTTPS-only configuration for " +
                                   std::string(key) + "."),
@@ -279,10 +277,10 @@ class Start {
     }
     const std::int32_t protocols = candidate.protocols;
     if ((protocols & kHttp1) == 0 && (protocols & kHttp3) != 0) {
-      if (!target.https) return fail(bind_failure(target, "HTTP/3 requires HTTPS."), true, candidate.source);
+      if (!target.https) return fail(bind_failure(candidate, target, "HTTP/3 requires HTTPS."), true, candidate.source);
       if ((protocols & kHttp2) == 0) {
         return fail(
-            bind_failure(target,
+            bind_failure(candidate, target,
                          "Unable to bind an HTTP/3 endpoint. This could be because QUIC has not been configured "
                          "using UseQuic, or the platform doesn't support QUIC or HTTP/3."),
             false, candidate.source);
@@ -294,13 +292,19 @@ class Start {
     return true;
   }
 
-  /// LocalhostListenOptions.cs wraps what both loopbacks answer.
-  static Exception bind_failure(const address::Target& target, const std::string& message) {
+  /// LocalhostListenOptions.cs wraps what both loopbacks answer. It prints the label before ".localhost" as written.
+  [[nodiscard]] Exception bind_failure(const Candidate& candidate, const address::Target& target,
+                                       const std::string& message) const {
     if (target.bind != address::Bind::localhost) return invalid_operation(message);
+    constexpr std::string_view kHost = "localhost";
+    std::string host(kHost);
+    if (const auto parts = address::parse(candidate.text, setup_.major)) {
+      host.insert(0, parts->host, 0, parts->host.size() - kHost.size());
+    }
     const std::string one = "System.InvalidOperationException: " + message;
     return {.type = "System.IO.IOException",
-            .message = std::string("Failed to bind to address ") + (target.https ? "https" : "http") +
-                       "://localhost:" + std::to_string(target.port) + ".",
+            .message = std::string("Failed to bind to address ") + (target.https ? "https" : "http") + "://" + host +
+                       ":" + std::to_string(target.port) + ".",
             .causes = {"System.AggregateException: One or more errors occurred. (" + message + ") (" + message + ")",
                        one, one}};
   }

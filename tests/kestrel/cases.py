@@ -168,7 +168,7 @@ def _boolean(dice: _Dice) -> str:
 
 def _protocols(dice: _Dice) -> str:
     return dice.weighted(("Http1", 25), ("Http1AndHttp2", 25), ("http2", 15), ("Http1AndHttp2AndHttp3", 10),
-                         ("Http3", 4), ("None", 3), ("80", 3), ("3", 4), ("x", 6), ("", 5))
+                         ("Http3", 6), ("None", 3), ("80", 3), ("3", 4), ("x", 6), ("", 5))
 
 
 # Whether a password fits, or a key its certificate, is not predicted: so there are no such certificates here.

@@ -2,7 +2,6 @@
 
 #include <gtest/gtest.h>
 
-#include <array>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -17,8 +16,12 @@ std::string value_of(const Provider& provider, std::string_view key) {
   return setting == nullptr ? "(none)" : setting->value.value_or("(null)");
 }
 
+Provider from_environment(const Words& environment, std::string_view prefix, std::size_t variant = 0) {
+  return Variables(environment, prefix).provider(variant);
+}
+
 std::string from_entry(const std::string& entry, std::string_view prefix, std::string_view key) {
-  return value_of(from_environment(Words{entry}, prefix, 0), key);
+  return value_of(from_environment(Words{entry}, prefix), key);
 }
 
 Provider arguments(const Words& words) {
@@ -52,26 +55,24 @@ TEST(Config, AnEmptyValueIsKeptAndAnEntryWithoutEqualsIsIgnored) {
 }
 
 TEST(Config, OfTheSameNameTwiceTheFirstCounts) {
-  EXPECT_EQ(value_of(from_environment(Words{"URLS=a", "URLS=b"}, "", 0), "urls"), "a");
+  EXPECT_EQ(value_of(from_environment(Words{"URLS=a", "URLS=b"}, ""), "urls"), "a");
   EXPECT_EQ(value_of(from_environment(Words{"URLS=a", "URLS=b"}, "", 1), "urls"), "a");
-  constexpr std::array<std::string_view, 1> kPrefixes = {""};
-  EXPECT_EQ(count_variants(Words{"URLS=a", "URLS=b"}, kPrefixes), 1U);
+  EXPECT_EQ(Variables(Words{"URLS=a", "URLS=b"}, "").variants(), 1U);
 }
 
 TEST(Config, OfTwoSpellingsTheVariantDecides) {
   const Words environment = {"URLS=a", "urls=b"};
-  EXPECT_EQ(value_of(from_environment(environment, "", 0), "urls"), "a");
+  EXPECT_EQ(value_of(from_environment(environment, ""), "urls"), "a");
   EXPECT_EQ(value_of(from_environment(environment, "", 1), "urls"), "b");
   EXPECT_EQ(value_of(from_environment(environment, "", 9), "urls"), "b");
-  constexpr std::array<std::string_view, 2> kPrefixes = {"ASPNETCORE_", ""};
-  std::vector<std::vector<Origin>> spellings;
-  EXPECT_EQ(count_variants(environment, kPrefixes, &spellings), 2U);
-  ASSERT_EQ(spellings.size(), 1U);
-  EXPECT_EQ(spellings[0][1].name, "urls");
+  const Variables variables(environment, "");
+  EXPECT_EQ(variables.variants(), 2U);
+  ASSERT_EQ(variables.ambiguous().size(), 1U);
+  EXPECT_EQ(variables.ambiguous()[0][1].name, "urls");
 }
 
 TEST(Config, AVariableKnowsItsPlace) {
-  const Provider provider = from_environment(Words{"A=b", "DOTNET_URLS=x"}, "DOTNET_", 0);
+  const Provider provider = from_environment(Words{"A=b", "DOTNET_URLS=x"}, "DOTNET_");
   const SettingPtr setting = provider.find("urls");
   ASSERT_NE(setting, nullptr);
   EXPECT_EQ(setting->origin,
@@ -135,7 +136,7 @@ TEST(Config, ChildrenComeInTheOrderOfTheKeyComparer) {
       "Kestrel__Endpoints__é__Url=x",  "Kestrel:Endpoints:_:Url=x",     "Kestrel__Endpoints__b__Url=x",
       "Kestrel__Endpoints__a1__Url=x", "Kestrel__Endpoints__a-__Url=x", "Kestrel__Endpoints__A__Url=x",
       "Kestrel__Endpoints__10__Url=x", "Kestrel__Endpoints__9__Url=x",  "Kestrel__Endpoints____Url=x"};
-  const Provider provider = from_environment(environment, "", 0);
+  const Provider provider = from_environment(environment, "");
   Configuration configuration;
   configuration.add(provider);
   EXPECT_EQ(configuration.children("Kestrel:Endpoints"), (Words{"", "9", "10", "A", "a-", "a1", "b", "_", "é"}));
@@ -143,8 +144,8 @@ TEST(Config, ChildrenComeInTheOrderOfTheKeyComparer) {
 
 TEST(Config, ChildrenAreTheUnionInTheSpellingOfTheHighestProvider) {
   const Provider low =
-      from_environment(Words{"Kestrel__Endpoints__http__Url=x", "Kestrel__Endpoints__B__Protocols=y"}, "", 0);
-  const Provider high = from_environment(Words{"Kestrel__Endpoints__HTTP__Url=z"}, "", 0);
+      from_environment(Words{"Kestrel__Endpoints__http__Url=x", "Kestrel__Endpoints__B__Protocols=y"}, "");
+  const Provider high = from_environment(Words{"Kestrel__Endpoints__HTTP__Url=z"}, "");
   Configuration configuration;
   configuration.add(low);
   configuration.add(high);
@@ -153,8 +154,8 @@ TEST(Config, ChildrenAreTheUnionInTheSpellingOfTheHighestProvider) {
 }
 
 TEST(Config, TheLastProviderWinsEvenWithAnEmptyValueAndAChainedOneDoesNot) {
-  const Provider low = from_environment(Words{"URLS=low"}, "", 0);
-  const Provider empty = from_environment(Words{"URLS="}, "", 0);
+  const Provider low = from_environment(Words{"URLS=low"}, "");
+  const Provider empty = from_environment(Words{"URLS="}, "");
   Configuration flat;
   flat.add(low);
   flat.add(empty);
@@ -170,7 +171,7 @@ TEST(Config, TheLastProviderWinsEvenWithAnEmptyValueAndAChainedOneDoesNot) {
 }
 
 TEST(Config, KeysThatNobodyReadsAreNotKept) {
-  const Provider provider = from_environment(Words{"PATH=/bin", "URLS=x", "Logging__Console=y"}, "", 0);
+  const Provider provider = from_environment(Words{"PATH=/bin", "URLS=x", "Logging__Console=y"}, "");
   EXPECT_EQ(provider.settings().size(), 1U);
 }
 
