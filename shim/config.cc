@@ -119,16 +119,23 @@ Variables::Variables(std::span<const std::string> environment, std::string_view 
   }
 }
 
-std::size_t Variables::variants() const {
-  std::size_t most = 1;
-  for (const auto& [key, settings] : by_key_) most = std::max(most, settings.size());
-  return most;
+std::vector<std::size_t> Variables::choices() const {
+  std::vector<std::size_t> out;
+  for (const auto& [key, settings] : by_key_) {
+    if (settings.size() > 1) out.push_back(settings.size());
+  }
+  return out;
 }
 
-Provider Variables::provider(std::size_t variant) const {
+Provider Variables::provider(std::span<const std::size_t> chosen) const {
   Provider provider;
   for (const auto& [key, settings] : by_key_) {
-    provider.add_folded(key, settings[std::min(variant, settings.size() - 1)]);
+    std::size_t number = 0;
+    if (settings.size() > 1) {
+      number = chosen.front();
+      chosen = chosen.subspan(1);
+    }
+    provider.add_folded(key, settings[number]);
   }
   return provider;
 }

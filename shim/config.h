@@ -87,10 +87,10 @@ class Variables {
  public:
   Variables(std::span<const std::string> environment, std::string_view prefix);
 
-  /// The largest number of differently spelled names that become one key; 1 when nothing is ambiguous.
-  [[nodiscard]] std::size_t variants() const;
-  /// The provider where of an ambiguous key's names number `variant` wins, the last one when there are fewer.
-  [[nodiscard]] Provider provider(std::size_t variant) const;
+  /// Of how many differently spelled names one key has the choice: more than one for each ambiguous key.
+  [[nodiscard]] std::vector<std::size_t> choices() const;
+  /// The provider where of the ambiguous keys these names win: one number for each of choices(), below it.
+  [[nodiscard]] Provider provider(std::span<const std::size_t> chosen) const;
   /// The origins of each ambiguous key, in the order of the block.
   [[nodiscard]] std::vector<std::vector<Origin>> ambiguous() const;
 

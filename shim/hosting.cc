@@ -1,6 +1,8 @@
 #include "shim/hosting.h"
 
 #include <algorithm>
+#include <iterator>
+#include <span>
 #include <utility>
 
 #include "shim/environment.h"
@@ -22,7 +24,7 @@ using kestrel::Form;
 using kestrel::SettingsFile;
 using kestrel::Source;
 
-/// More spellings of one name than this are no accident: the rest is not predicted.
+/// More combinations of ambiguous names than this are no accident: the rest is not predicted.
 constexpr std::size_t kMaxVariants = 16;
 
 /// The providers that all builders share, for one variant of ambiguous names.
@@ -40,25 +42,51 @@ SettingPtr exact(const Provider& aspnetcore, std::string_view key, std::string_v
 }
 
 /// The variables of each prefix.
-class Environment {
- public:
+struct Environment {
+  config::Variables aspnetcore, dotnet, plain;
+
   explicit Environment(const Input& input)
       : aspnetcore(input.environment, config::kPrefixes[0]),
         dotnet(input.environment, config::kPrefixes[1]),
         plain(input.environment, config::kPrefixes[2]) {}
-
-  config::Variables aspnetcore, dotnet, plain;
-
-  [[nodiscard]] std::size_t variants() const {
-    return std::min(std::max({aspnetcore.variants(), dotnet.variants(), plain.variants()}), kMaxVariants);
-  }
 };
 
-Providers read_providers(const Input& input, const Environment& environment, std::size_t variant) {
+/// Which of several spellings of one name wins: a number for each ambiguous key of the three prefixes.
+using Winners = std::vector<std::size_t>;
+
+/// Every combination of winners; where there are too many, as few as let each spelling win once.
+std::vector<Winners> combinations(const Environment& environment) {
+  Winners counts;
+  for (const auto* variables : {&environment.aspnetcore, &environment.dotnet, &environment.plain}) {
+    std::ranges::copy(variables->choices(), std::back_inserter(counts));
+  }
+  std::size_t all = 1;
+  for (const std::size_t count : counts) all = std::min(all * count, kMaxVariants + 1);
+  const bool too_many = all > kMaxVariants;
+  const std::size_t number = too_many ? std::min(std::ranges::max(counts), kMaxVariants) : all;
+  std::vector<Winners> out(number, counts);
+  for (std::size_t i = 0; i < number; ++i) {
+    std::size_t rest = i;
+    for (std::size_t& winner : out[i]) {
+      const std::size_t count = winner;
+      winner = too_many ? std::min(i, count - 1) : rest % count;
+      rest /= count;
+    }
+  }
+  return out;
+}
+
+Providers read_providers(const Input& input, const Environment& environment, std::span<const std::size_t> winners) {
+  const auto provider = [&](const config::Variables& variables) {
+    const std::size_t count = variables.choices().size();
+    Provider out = variables.provider(winners.first(count));
+    winners = winners.subspan(count);
+    return out;
+  };
   Providers all{.input = input,
-                .aspnetcore = environment.aspnetcore.provider(variant),
-                .dotnet = environment.dotnet.provider(variant),
-                .plain = environment.plain.provider(variant),
+                .aspnetcore = provider(environment.aspnetcore),
+                .dotnet = provider(environment.dotnet),
+                .plain = provider(environment.plain),
                 .arguments = config::from_arguments(input.argv, input.first_argument),
                 .server_urls = {}};
   if (const SettingPtr old = exact(all.aspnetcore, "server.urls", "ASPNETCORE_SERVER.URLS")) {
@@ -393,9 +421,10 @@ std::string_view to_string(Builder builder) {
 
 std::vector<Prediction> predict(const Input& input) {
   const Environment environment(input);
+  const std::vector<Winners> winners = combinations(environment);
   std::vector<Prediction> out;
-  for (std::size_t variant = 0; variant < environment.variants(); ++variant) {
-    const Providers from = read_providers(input, environment, variant);
+  for (std::size_t variant = 0; variant < winners.size(); ++variant) {
+    const Providers from = read_providers(input, environment, winners[variant]);
     for (const Builder builder : input.builders) {
       for (const int major : input.majors) {
         if (major < 8 && (builder == Builder::slim || builder == Builder::empty)) continue;
@@ -419,10 +448,9 @@ std::vector<Source> address_settings(const Input& input) {
     }
   };
   const Environment environment(input);
-  for (std::size_t variant = 0; variant < environment.variants(); ++variant) {
-    for (const config::Variables* variables : {&environment.aspnetcore, &environment.dotnet, &environment.plain}) {
-      add(variables->provider(variant));
-    }
+  for (const Winners& winners : combinations(environment)) {
+    const Providers from = read_providers(input, environment, winners);
+    for (const Provider* provider : {&from.aspnetcore, &from.dotnet, &from.plain}) add(*provider);
   }
   if (const auto arguments = config::from_arguments(input.argv, input.first_argument)) add(*arguments);
   const auto by_place = [](const Source& source) { return std::pair(source.origin().kind, source.origin().index); };

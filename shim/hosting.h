@@ -42,7 +42,7 @@ struct Input {
 struct Prediction {
   Builder builder = Builder::wab;
   int major = 10;
-  std::size_t variant = 0;                     ///< which of several spellings of one variable wins
+  std::size_t variant = 0;                     ///< which combination of several spellings of names wins
   kestrel::Run strict;                         ///< as it is: a failure that code could prevent ends it
   std::optional<kestrel::Run> prevented = {};  ///< where it differs: as if code had prevented every failure that it can
 

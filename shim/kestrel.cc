@@ -54,13 +54,13 @@ class Start {
   Start(const Setup& setup, bool strict)
       : setup_(setup),
         strict_(strict),
-        has_section_(!setup.configuration.children("Kestrel").empty()),
+        has_section_(setup.reads_section && !setup.configuration.children("Kestrel").empty()),
         default_protocols_(read_default_protocols()),
         default_certificate_(setup.certificate_in_code) {}
 
   Run run() {
     std::vector<Candidate> endpoints;
-    if (setup_.reads_section && has_section_ && !read_endpoints(endpoints)) return std::move(run_);
+    if (has_section_ && !read_endpoints(endpoints)) return std::move(run_);
     std::vector<Candidate> addresses = read_addresses();
     const bool prefer = setup_.prefer_urls && !addresses.empty();
     const bool takes_addresses = endpoints.empty() || prefer;
@@ -270,11 +270,6 @@ class Start {
 
   /// KestrelServerImpl.cs, OnBind: what the protocols of an endpoint make of it.
   bool bind(Candidate candidate, address::Target target) {
-    if (target.bind == address::Bind::named_pipe) {
-      return fail({.type = "System.PlatformNotSupportedException",
-                   .message = "Named pipes transport requires a Windows operating system."},
-                  true, candidate.source);
-    }
     const std::int32_t protocols = candidate.protocols;
     if ((protocols & kHttp1) == 0 && (protocols & kHttp3) != 0) {
       if (!target.https) return fail(bind_failure(candidate, target, "HTTP/3 requires HTTPS."), true, candidate.source);
@@ -287,6 +282,11 @@ class Start {
       }
     }
     if ((protocols & (kHttp1 | kHttp2)) == 0 && protocols != 0) return true;
+    if (target.bind == address::Bind::named_pipe) {
+      return fail({.type = "System.PlatformNotSupportedException",
+                   .message = "Named pipes transport requires a Windows operating system."},
+                  true, candidate.source);
+    }
     run_.endpoints.push_back(
         {.target = std::move(target), .source = std::move(candidate.source), .text = std::move(candidate.text)});
     return true;
@@ -311,7 +311,7 @@ class Start {
 
   const Setup& setup_;
   bool strict_;
-  bool has_section_;  ///< there is something in the Kestrel section
+  bool has_section_;  ///< the Kestrel section is read, and there is something in it
   std::int32_t default_protocols_;
   bool default_certificate_;
   Run run_;

@@ -16,8 +16,10 @@ std::string value_of(const Provider& provider, std::string_view key) {
   return setting == nullptr ? "(none)" : setting->value.value_or("(null)");
 }
 
-Provider from_environment(const Words& environment, std::string_view prefix, std::size_t variant = 0) {
-  return Variables(environment, prefix).provider(variant);
+/// Where of several spellings the first wins.
+Provider from_environment(const Words& environment, std::string_view prefix) {
+  const Variables variables(environment, prefix);
+  return variables.provider(std::vector<std::size_t>(variables.choices().size(), 0));
 }
 
 std::string from_entry(const std::string& entry, std::string_view prefix, std::string_view key) {
@@ -55,20 +57,21 @@ TEST(Config, AnEmptyValueIsKeptAndAnEntryWithoutEqualsIsIgnored) {
 }
 
 TEST(Config, OfTheSameNameTwiceTheFirstCounts) {
-  EXPECT_EQ(value_of(from_environment(Words{"URLS=a", "URLS=b"}, ""), "urls"), "a");
-  EXPECT_EQ(value_of(from_environment(Words{"URLS=a", "URLS=b"}, "", 1), "urls"), "a");
-  EXPECT_EQ(Variables(Words{"URLS=a", "URLS=b"}, "").variants(), 1U);
+  const Variables variables(Words{"URLS=a", "URLS=b"}, "");
+  EXPECT_TRUE(variables.choices().empty());
+  EXPECT_EQ(value_of(variables.provider({}), "urls"), "a");
 }
 
-TEST(Config, OfTwoSpellingsTheVariantDecides) {
-  const Words environment = {"URLS=a", "urls=b"};
-  EXPECT_EQ(value_of(from_environment(environment, ""), "urls"), "a");
-  EXPECT_EQ(value_of(from_environment(environment, "", 1), "urls"), "b");
-  EXPECT_EQ(value_of(from_environment(environment, "", 9), "urls"), "b");
+TEST(Config, OfTwoSpellingsEitherMayWin) {
+  const Words environment = {"URLS=a", "urls=b", "HTTP_PORTS=1", "Environment=x", "ENVIRONMENT=y", "environment=z"};
   const Variables variables(environment, "");
-  EXPECT_EQ(variables.variants(), 2U);
-  ASSERT_EQ(variables.ambiguous().size(), 1U);
-  EXPECT_EQ(variables.ambiguous()[0][1].name, "urls");
+  EXPECT_EQ(variables.choices(), (std::vector<std::size_t>{3, 2}));
+  const Provider provider = variables.provider(std::vector<std::size_t>{2, 0});
+  EXPECT_EQ(value_of(provider, "environment"), "z");
+  EXPECT_EQ(value_of(provider, "urls"), "a");
+  EXPECT_EQ(value_of(provider, "http_ports"), "1");
+  ASSERT_EQ(variables.ambiguous().size(), 2U);
+  EXPECT_EQ(variables.ambiguous()[1][1].name, "urls");
 }
 
 TEST(Config, AVariableKnowsItsPlace) {

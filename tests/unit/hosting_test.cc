@@ -243,6 +243,27 @@ TEST(Hosting, AnEndpointSaysWhereItComesFrom) {
   EXPECT_EQ(urls[0].strict.endpoints.at(0).source.origin().value_at, 16U);
 }
 
+TEST(Hosting, EveryCombinationOfAmbiguousNamesIsPredicted) {
+  const auto predictions =
+      predict(input_of({"DOTNET_URLS=", "HTTP_PORTS=8080", "DOTNET_urls=http://+:81", "http_ports=80"}));
+  std::vector<std::vector<std::string>> all;
+  for (const Prediction& prediction : predictions) all.push_back(bound(prediction.strict));
+  using One = std::vector<std::string>;
+  EXPECT_EQ(all, (std::vector<One>{{"http ANY:8080"}, {"http ANY:81"}, {"http ANY:80"}, {"http ANY:81"}}));
+}
+
+TEST(Hosting, OfFarTooManyAmbiguousNamesEachWinsOnce) {
+  std::vector<std::string> environment;
+  for (const std::string name : {"A", "B", "C", "D", "E"}) {
+    environment.push_back("Kestrel__Endpoints__" + name + "__Url=http://+:1000");
+    environment.push_back("Kestrel:Endpoints:" + name + ":Url=http://+:2000");
+  }
+  const auto predictions = predict(input_of(environment));
+  ASSERT_EQ(predictions.size(), 2U);
+  EXPECT_EQ(bound(predictions[0].strict), std::vector<std::string>(5, "http ANY:1000"));
+  EXPECT_EQ(bound(predictions[1].strict), std::vector<std::string>(5, "http ANY:2000"));
+}
+
 TEST(Hosting, AddressSettingsAreFoundUnderEveryPrefixAndSpelling) {
   std::vector<std::string> names;
   for (const Source& source : address_settings(
