@@ -81,7 +81,7 @@ class RecordedResults(JudgeTest):
         for vector, happened in zip(recorded, judge.reality(recorded)):
             for major in MAJORS:
                 with self.subTest(vector["id"], major=major):
-                    self.assertEqual({happened[major]}, self.recorded_results(vector, major))
+                    self.assertIn(happened[major], self.recorded_results(vector, major))
 
     @staticmethod
     def recorded_results(vector: dict, major: int) -> set[Result]:
