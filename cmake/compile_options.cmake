@@ -10,6 +10,11 @@ if(PORTSHIM_SANITIZE)
     -fno-omit-frame-pointer)
   target_link_options(portshim_options_common INTERFACE -fsanitize=address,undefined)
 endif()
+if(PORTSHIM_FUZZ)
+  # Coverage of everything; only the targets get libFuzzer's main (tests/CMakeLists.txt).
+  target_compile_options(portshim_options_common INTERFACE -fsanitize=fuzzer-no-link)
+  target_link_options(portshim_options_common INTERFACE -fsanitize=fuzzer-no-link)
+endif()
 
 # portshim_ship: for the binary that is shipped.
 add_library(portshim_ship INTERFACE)
