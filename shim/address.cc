@@ -563,6 +563,24 @@ std::size_t trailing_space(std::string_view text) {
   return found == kWideSpaces.end() ? 0 : found->size();
 }
 
+/// What stands behind the scheme; `any` and `localhost` are the words for these two.
+std::string place_of(const Target& target, std::string_view any, std::string_view localhost) {
+  switch (target.bind) {
+    case Bind::any:
+      return fmt::format("{}:{}", any, target.port);
+    case Bind::localhost:
+      return fmt::format("{}:{}", localhost, target.port);
+    case Bind::unix_socket:
+      return "unix:" + target.address;
+    case Bind::named_pipe:
+      return "pipe:/" + target.address;
+    case Bind::ip:
+      break;
+  }
+  const bool v6 = target.address.contains(':');
+  return fmt::format("{}{}{}:{}", v6 ? "[" : "", target.address, v6 ? "]" : "", target.port);
+}
+
 }  // namespace
 
 bool has_port(const Target& target) {
@@ -696,21 +714,11 @@ bool overlaps(const Target& a, const Target& b) {
 }
 
 std::string to_string(const Target& target) {
-  const std::string_view scheme = target.https ? "https" : "http";
-  switch (target.bind) {
-    case Bind::any:
-      return fmt::format("{} ANY:{}", scheme, target.port);
-    case Bind::localhost:
-      return fmt::format("{} LOCAL:{}", scheme, target.port);
-    case Bind::unix_socket:
-      return fmt::format("{} unix:{}", scheme, target.address);
-    case Bind::named_pipe:
-      return fmt::format("{} pipe:/{}", scheme, target.address);
-    case Bind::ip:
-      break;
-  }
-  const bool v6 = target.address.contains(':');
-  return fmt::format("{} {}{}{}:{}", scheme, v6 ? "[" : "", target.address, v6 ? "]" : "", target.port);
+  return fmt::format("{} {}", target.https ? "https" : "http", place_of(target, "ANY", "LOCAL"));
+}
+
+std::string to_url(const Target& target) {
+  return fmt::format("{}://{}", target.https ? "https" : "http", place_of(target, "*", "localhost"));
 }
 
 }  // namespace portshim::address

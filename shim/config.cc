@@ -43,6 +43,12 @@ bool may_be_read(std::string_view name, std::string_view prefix) {
       kKeys, [&](std::string_view key) { return name.size() == key.size() && starts_with_ignoring_case(name, key); });
 }
 
+/// A key that is read, or that makes one that is a section.
+bool may_count(std::string_view key) {
+  const std::string folded = fold(key);
+  return is_read(folded) || is_read(folded.substr(0, folded.find(':')));
+}
+
 }  // namespace
 
 std::string fold(std::string_view key) {
@@ -180,7 +186,7 @@ std::expected<Provider, address::Exception> from_arguments(std::span<const std::
       if (key_at == 0 || short_switch || i + 1 >= argv.size()) continue;
       std::string key = word.substr(key_at);
       ++i;
-      if (!is_read(fold(key))) continue;
+      if (!may_count(key)) continue;
       provider.set(
           {.key = std::move(key),
            .value = argv[i],
@@ -194,7 +200,7 @@ std::expected<Provider, address::Exception> from_arguments(std::span<const std::
                              .message = "The short switch '" + word + "' is not defined in the switch mappings."});
     }
     std::string key = word.substr(key_at, equals - key_at);
-    if (!is_read(fold(key))) continue;
+    if (!may_count(key)) continue;
     provider.set({.key = std::move(key),
                   .value = word.substr(equals + 1),
                   .origin = {.kind = Origin::Kind::argument,

@@ -20,12 +20,13 @@ namespace portshim::config {
 
 /// Where the text of a setting stands.
 struct Origin {
-  enum class Kind : std::uint8_t { variable, argument, file, builtin };
+  enum class Kind : std::uint8_t { variable, argument, file, code, builtin };
   Kind kind = Kind::builtin;
-  std::size_t index = 0;  ///< in the environment block, in argv (0 = COMMAND), or the number of the file
+  std::size_t index = 0;  ///< in the environment block, in argv (0 = COMMAND), of the file, or in the calls of the code
   /// Byte offset of the value in that entry ("NAME=" or "--urls=" come before it); of a file, which of its settings.
   std::size_t value_at = 0;
-  std::string name = "default";  ///< the variable's name as spelled, "argv[N]", "FILE: KEY", or "default"
+  /// The variable's name as spelled, "argv[N]", "FILE: KEY", "code: TYPE.METHOD", or "default".
+  std::string name = "default";
   bool operator==(const Origin&) const = default;
 };
 
@@ -102,7 +103,7 @@ class Variables {
 [[nodiscard]] std::string key_of_variable(std::string_view name);
 
 /// The command line provider without switch mappings (CommandLineConfigurationProvider.cs): the arguments from index
-/// `first` of `argv`.
+/// `first` of `argv`. Keys below one that is read ("urls:0") are kept.
 [[nodiscard]] std::expected<Provider, address::Exception> from_arguments(std::span<const std::string> argv,
                                                                          std::size_t first);
 

@@ -74,7 +74,8 @@ std::string overriding_variable(std::string_view key) {
 }
 
 bool is_editable(const Origin& origin, bool is_dotnet) {
-  return origin.kind == Origin::Kind::variable || (origin.kind != Origin::Kind::builtin && is_dotnet);
+  const bool of_dotnet = origin.kind == Origin::Kind::argument || origin.kind == Origin::Kind::file;
+  return origin.kind == Origin::Kind::variable || (of_dotnet && is_dotnet);
 }
 
 Editor::Editor(Input& input) : input_(input) {

@@ -32,6 +32,7 @@ struct Providers {
   const Input& input;
   Provider aspnetcore, dotnet, plain;
   std::expected<Provider, Exception> arguments;
+  Provider sections;     ///< wh: keys of which the arguments only have deeper ones, each set to null
   Provider server_urls;  ///< wh: "urls" from the obsolete ASPNETCORE_SERVER.URLS
 };
 
@@ -76,6 +77,25 @@ std::vector<Winners> combinations(const Environment& environment) {
   return out;
 }
 
+std::expected<Provider, Exception> read_arguments(const Input& input) {
+  if (!input.passes_arguments) return Provider();
+  return config::from_arguments(input.argv, input.first_argument);
+}
+
+/// WebHost.CreateDefaultBuilder copies the arguments' configuration key by key, sections too: these have no value, and
+/// take away what was there (HostingAbstractionsWebHostBuilderExtensions.cs, UseConfiguration).
+Provider null_sections(const Provider& arguments) {
+  Provider out;
+  for (const auto& [folded, setting] : arguments.settings()) {
+    for (std::size_t end = folded.find(':'); end != std::string::npos; end = folded.find(':', end + 1)) {
+      const std::string section = folded.substr(0, end);
+      if (!config::is_read(section) || arguments.find_folded(section) != nullptr) continue;
+      out.set({.key = section, .value = std::nullopt, .origin = setting->origin});
+    }
+  }
+  return out;
+}
+
 Providers read_providers(const Input& input, const Environment& environment, std::span<const std::size_t> winners) {
   const auto provider = [&](const config::Variables& variables) {
     const std::size_t count = variables.choices().size();
@@ -87,8 +107,10 @@ Providers read_providers(const Input& input, const Environment& environment, std
                 .aspnetcore = provider(environment.aspnetcore),
                 .dotnet = provider(environment.dotnet),
                 .plain = provider(environment.plain),
-                .arguments = config::from_arguments(input.argv, input.first_argument),
+                .arguments = read_arguments(input),
+                .sections = {},
                 .server_urls = {}};
+  if (all.arguments) all.sections = null_sections(*all.arguments);
   if (const SettingPtr old = exact(all.aspnetcore, "server.urls", "ASPNETCORE_SERVER.URLS")) {
     all.server_urls.set({.key = "urls", .value = old->value, .origin = old->origin});
   }
@@ -121,6 +143,127 @@ void read_ports(Host& host, int major) {
   host.kestrel.https_ports = host.kestrel.configuration.find("https_ports");
 }
 
+// ---- Address settings --------------------------------------------------------------------------------------------
+
+bool is_address_key(std::string_view folded) {
+  constexpr std::string_view kEndpoints = "KESTREL:ENDPOINTS:";
+  if (folded == "URLS" || folded == "SERVER.URLS" || folded == "HTTP_PORTS" || folded == "HTTPS_PORTS") return true;
+  if (!folded.starts_with(kEndpoints) || !folded.ends_with(":URL")) return false;
+  // Exactly one part between them.
+  folded.remove_prefix(kEndpoints.size());
+  return folded.find(':') == folded.size() - 4;
+}
+
+Form form_of(std::string_view folded) {
+  if (folded == "HTTP_PORTS") return Form::http_ports;
+  if (folded == "HTTPS_PORTS") return Form::https_ports;
+  return folded.starts_with("KESTREL:") ? Form::single_url : Form::url_list;
+}
+
+// ---- The app's code ----------------------------------------------------------------------------------------------
+
+/// What the code does, as one builder takes it.
+struct Code {
+  Provider settings;        ///< what it sets, a later call in place of an earlier one
+  Provider lower_settings;  ///< empty: what it sets before it adds the variables
+  bool adds_variables = false;
+  bool reads_section = false;  ///< it names the Kestrel section itself
+  bool has_https = false;
+  std::vector<SettingPtr> addresses;
+  std::vector<kestrel::Listen> listen;
+};
+
+bool is_web_application(Builder builder) {
+  return builder == Builder::wab || builder == Builder::slim || builder == Builder::empty;
+}
+
+/// Stands in for an address that only the app knows.
+constexpr std::string_view kUnknownAddress = "http://*:0";
+
+/// Stands in for a value that only the app knows; nothing where any guess could be wrong.
+std::optional<std::string> unknown_value(std::string_view key) {
+  const std::string folded = config::fold(key);
+  if (!is_address_key(folded)) return std::nullopt;
+  const Form form = form_of(folded);
+  return form == Form::http_ports || form == Form::https_ports ? "0" : std::string(kUnknownAddress);
+}
+
+/// Goes through the calls in their order.
+class CodeReader {
+ public:
+  CodeReader(const std::vector<code::Call>& calls, Builder builder) : builder_(builder) {
+    for (std::size_t i = 0; i < calls.size(); ++i) {
+      const code::Call& call = calls[i];
+      read(call, {.kind = config::Origin::Kind::code, .index = i, .name = "code: " + call.method});
+    }
+  }
+  Code result() && { return std::move(code_); }
+
+ private:
+  void read(const code::Call& call, const config::Origin& origin) {
+    switch (call.kind) {
+      case code::Kind::setting:
+        set(call, origin);
+        return;
+      case code::Kind::address:
+        add_address(call, origin);
+        return;
+      case code::Kind::listen:
+        listen(call, origin);
+        return;
+      case code::Kind::https:
+        code_.has_https = true;
+        return;
+      case code::Kind::environment_variables:
+        add_variables();
+        return;
+      case code::Kind::kestrel_section:
+        code_.reads_section = true;
+        return;
+      case code::Kind::configuration:
+      case code::Kind::socket:
+        return;
+    }
+  }
+
+  void set(const code::Call& call, const config::Origin& origin) {
+    const std::string key = call.key.empty() && call.api == "UseUrls" ? "urls" : call.key;
+    if (!config::is_read(config::fold(key))) return;
+    std::optional<std::string> value = call.known ? call.value : unknown_value(key);
+    if (value) code_.settings.set({.key = key, .value = std::move(value), .origin = origin});
+  }
+
+  /// app.Run(url) takes the place of what is there (WebApplication.cs, Listen).
+  void add_address(const code::Call& call, const config::Origin& origin) {
+    if (call.api.starts_with("Run") && is_web_application(builder_)) code_.addresses.clear();
+    code_.addresses.push_back(
+        setting({.key = call.api, .value = call.known ? call.value : std::string(kUnknownAddress), .origin = origin}));
+  }
+
+  /// UseHttps makes HTTPS available as UseKestrelHttpsConfiguration does (ListenOptionsHttpsExtensions.cs).
+  void listen(const code::Call& call, const config::Origin& origin) {
+    const address::Target target = call.known ? call.target : address::Target{};
+    code_.has_https |= target.https;
+    code_.listen.push_back({.target = target,
+                            .setting = setting({.key = call.api, .value = address::to_url(target), .origin = origin}),
+                            .has_options = call.has_options,
+                            .takes_defaults = builder_ != Builder::empty || code_.reads_section,
+                            .known = call.known});
+  }
+
+  /// A source is added above what was set before (ConfigurationManager.cs); only an empty builder has no such one.
+  void add_variables() {
+    if (builder_ != Builder::empty) return;
+    if (!code_.adds_variables) code_.lower_settings = std::exchange(code_.settings, Provider());
+    code_.adds_variables = true;
+  }
+
+  static SettingPtr setting(Setting setting) { return std::make_shared<const Setting>(std::move(setting)); }
+
+  Builder builder_;
+  Code code_;
+};
+
 // ---- Settings files ----------------------------------------------------------------------------------------------
 
 /// A host-level value; nothing when no source has it. An empty one counts.
@@ -129,10 +272,15 @@ std::optional<std::string> host_value(const Configuration& host_level, std::stri
   return setting == nullptr ? std::nullopt : setting->value;
 }
 
+/// WebHostBuilder.cs: an empty variable is as none.
+bool is_empty_variable(const Setting& setting) {
+  return setting.empty() && setting.origin.kind == config::Origin::Kind::variable;
+}
+
 /// WebHostBuilder.cs: the environment's name also comes from variables of earlier days.
-std::optional<std::string> web_host_environment(const Providers& from) {
-  if (const SettingPtr argument = from.arguments->find("environment")) return argument->value;
-  if (const SettingPtr variable = config::non_empty(from.aspnetcore.find("environment"))) return variable->value;
+std::optional<std::string> web_host_environment(const Providers& from, const Configuration& settings) {
+  const SettingPtr setting = settings.find("environment");
+  if (setting != nullptr && !is_empty_variable(*setting)) return setting->value;
   for (const std::string_view name : {"Hosting:Environment", "ASPNET_ENV"}) {
     if (const auto value = environment::value(from.input.environment, name)) return std::string(*value);
   }
@@ -151,7 +299,7 @@ std::string application_name(Builder builder, const Providers& from, const Confi
 std::vector<std::string> file_names(Builder builder, int major, const Providers& from,
                                     const Configuration& host_level) {
   const std::string environment =
-      (builder == Builder::wh ? web_host_environment(from) : host_value(host_level, "environment"))
+      (builder == Builder::wh ? web_host_environment(from, host_level) : host_value(host_level, "environment"))
           .value_or("Production");
   std::vector<std::string> names = {"appsettings.json", "appsettings." + environment + ".json"};
   const std::string application = application_name(builder, from, host_level);
@@ -183,10 +331,7 @@ std::string path_below(const std::string& root, const std::string& name) {
 /// HostingEnvironment's rule: nothing said is the current directory, empty and relative ones start at the app's.
 std::string content_root(Builder builder, const Providers& from, const Configuration& host_level) {
   SettingPtr setting = host_level.find("contentRoot");
-  if (builder == Builder::wh && setting != nullptr && setting->empty() &&
-      setting->origin.kind == config::Origin::Kind::variable) {
-    setting = nullptr;
-  }
+  if (builder == Builder::wh && setting != nullptr && is_empty_variable(*setting)) setting = nullptr;
   if (setting == nullptr) return from.input.current_directory;
   if (setting->empty()) return from.input.base_directory;
   return setting->value->starts_with('/') ? *setting->value : from.input.base_directory + "/" + *setting->value;
@@ -260,9 +405,8 @@ void add_app_sources(const Providers& from, const std::vector<const Provider*>& 
 
 // ---- Builders ----------------------------------------------------------------------------------------------------
 
-/// WebApplicationBuilder.cs and HostApplicationBuilder.cs: one flat list. On 6 the host's part is chained below.
-Host build_web_application(Builder builder, int major, const Providers& from) {
-  Host host;
+/// What a WebApplication builder knows before it reads files: one flat list, on 6 in parts.
+Configuration web_application_sources(Builder builder, int major, const Providers& from) {
   Configuration host_level;
   if (builder == Builder::empty) {
     host_level.add(*from.arguments);
@@ -277,35 +421,70 @@ Host build_web_application(Builder builder, int major, const Providers& from) {
     host_level.chain(std::move(web));
     host_level.add(*from.arguments);
   }
+  return host_level;
+}
+
+/// What UseUrls and UseSetting set is written into every provider (ConfigurationManager.cs): it is on top.
+void add_code(const Providers& from, const Code& code, Configuration& out) {
+  if (code.adds_variables) {
+    out.add(code.lower_settings);
+    out.add(from.plain);
+  }
+  out.add(code.settings);
+}
+
+/// Addresses of the code take the place of urls, ports, and preferHostingUrls (GenericWebHostService.cs).
+void put_addresses_first(const Code& code, Host& host) {
+  if (code.addresses.empty()) return;
+  host.kestrel.urls = nullptr;
+  host.kestrel.http_ports = nullptr;
+  host.kestrel.https_ports = nullptr;
+  host.kestrel.prefer_urls = false;
+}
+
+/// WebApplicationBuilder.cs and HostApplicationBuilder.cs. What the code empties comes back from what was known when
+/// the builder was made; only what IIS says does not.
+Host build_web_application(Builder builder, int major, const Providers& from, const Code& code) {
+  Host host;
+  const Configuration host_level = web_application_sources(builder, major, from);
   const std::vector<const Provider*> files = read_files(builder, major, from, host_level, host);
+  Configuration& configuration = host.kestrel.configuration;
   if (builder == Builder::empty || major >= 7) {
-    host.kestrel.configuration = host_level;
+    configuration = host_level;
   } else {
-    host.kestrel.configuration.chain(host_level);
+    configuration.chain(host_level);
   }
-  if (builder != Builder::empty) add_app_sources(from, files, host.kestrel.configuration);
-  host.kestrel.urls = host.kestrel.configuration.find("urls");
-  host.kestrel.prefer_urls = config::is_true(host.kestrel.configuration.value("preferHostingUrls"));
+  if (builder != Builder::empty) add_app_sources(from, files, configuration);
+  const Configuration captured = configuration;
+  add_code(from, code, configuration);
+
+  const auto find = [&](std::string_view key) {
+    const SettingPtr setting = config::non_empty(configuration.find(key));
+    return setting != nullptr ? setting : captured.find(key);
+  };
+  const SettingPtr iis = builder != Builder::wab ? nullptr
+                                                 : iis_port(exact(from.aspnetcore, "PORT", "ASPNETCORE_PORT"),
+                                                            exact(from.aspnetcore, "APPL_PATH", "ASPNETCORE_APPL_PATH"),
+                                                            exact(from.aspnetcore, "TOKEN", "ASPNETCORE_TOKEN"), host);
+  const bool iis_urls = iis != nullptr && code.settings.find("urls") == nullptr;
+  host.kestrel.urls = iis_urls ? iis : find("urls");
+  if (iis_urls) host.kestrel.urls_form = Form::iis_port;
+  const SettingPtr prefer = find("preferHostingUrls");
+  host.kestrel.prefer_urls = iis != nullptr && code.settings.find("preferHostingUrls") == nullptr
+                                 ? true
+                                 : prefer != nullptr && !prefer->empty() && config::is_true(*prefer->value);
   read_ports(host, major);
-  if (builder == Builder::wab) {
-    const SettingPtr port = iis_port(exact(from.aspnetcore, "PORT", "ASPNETCORE_PORT"),
-                                     exact(from.aspnetcore, "APPL_PATH", "ASPNETCORE_APPL_PATH"),
-                                     exact(from.aspnetcore, "TOKEN", "ASPNETCORE_TOKEN"), host);
-    if (port != nullptr) {
-      host.kestrel.urls = port;
-      host.kestrel.urls_form = Form::iis_port;
-      host.kestrel.prefer_urls = true;
-    }
-  }
+  put_addresses_first(code, host);
   return host;
 }
 
 /// HostBuilder.cs and GenericWebHostBuilder.cs: the host's values come through chained configurations, which skip
 /// empty ones, and are also captured for urls and preferHostingUrls.
-Host build_generic_host(int major, const Providers& from) {
+Host build_generic_host(int major, const Providers& from, const Code& code) {
   Host host;
   Configuration web;
   web.add(from.aspnetcore);
+  web.add(code.settings);
   Configuration host_level;
   host_level.add(from.dotnet);
   host_level.add(*from.arguments);
@@ -315,7 +494,7 @@ Host build_generic_host(int major, const Providers& from) {
   host.kestrel.configuration.chain(host_level);
   host.kestrel.configuration.add_all(own);
 
-  // The IIS variables stand in the web part; the app's own sources are above it.
+  // The IIS variables stand in the web part, above what code sets; the app's own sources are above it.
   const SettingPtr iis = iis_port(web.find("PORT"), web.find("APPL_PATH"), web.find("TOKEN"), host);
   if (iis != nullptr && config::non_empty(own.find("urls")) == nullptr) {
     host.kestrel.urls = iis;
@@ -328,23 +507,26 @@ Host build_generic_host(int major, const Providers& from) {
   if (prefer == nullptr && iis == nullptr) prefer = config::non_empty(host_level.find("preferHostingUrls"));
   host.kestrel.prefer_urls = prefer != nullptr ? config::is_true(*prefer->value) : iis != nullptr;
   read_ports(host, major);
+  put_addresses_first(code, host);
   return host;
 }
 
 /// WebHostBuilder.cs and WebHost.cs: urls come from the host's settings alone, ports from nowhere.
-Host build_web_host(int major, const Providers& from) {
+Host build_web_host(int major, const Providers& from, const Code& code) {
   Host host;
   Configuration settings;
   settings.add(from.aspnetcore);
   settings.add(*from.arguments);
+  settings.add(from.sections);
+  settings.add(code.settings);
   const std::vector<const Provider*> files = read_files(Builder::wh, major, from, settings, host);
   host.kestrel.configuration.chain(settings);
   add_app_sources(from, files, host.kestrel.configuration);
 
-  host.kestrel.urls = from.arguments->find("urls");
-  if (host.kestrel.urls == nullptr) host.kestrel.urls = config::non_empty(from.aspnetcore.find("urls"));
+  host.kestrel.urls = settings.find("urls");
+  if (host.kestrel.urls != nullptr && is_empty_variable(*host.kestrel.urls)) host.kestrel.urls = nullptr;
   if (host.kestrel.urls == nullptr) host.kestrel.urls = from.server_urls.find("urls");
-  if (host.kestrel.urls == nullptr) host.kestrel.urls = settings.find("server.urls");
+  if (host.kestrel.urls == nullptr || !host.kestrel.urls->value) host.kestrel.urls = settings.find("server.urls");
   host.kestrel.prefer_urls = config::is_true(settings.value("preferHostingUrls"));
   const SettingPtr iis = iis_port(settings.find("PORT"), settings.find("APPL_PATH"), settings.find("TOKEN"), host);
   if (iis != nullptr) {
@@ -352,21 +534,25 @@ Host build_web_host(int major, const Providers& from) {
     host.kestrel.urls_form = Form::iis_port;
     host.kestrel.prefer_urls = true;
   }
+  // Addresses of the code come behind these, and alone they are not preferred.
+  if (config::non_empty(host.kestrel.urls) == nullptr) host.kestrel.prefer_urls = false;
   return host;
 }
 
-Host build(Builder builder, int major, const Providers& from) {
+Host build(Builder builder, int major, const Providers& from, const Code& code) {
   if (!from.arguments) {
     Host host;
     host.failure = Failure{.exception = from.arguments.error(), .certain = true, .source = {}};
     return host;
   }
-  Host host = builder == Builder::gh   ? build_generic_host(major, from)
-              : builder == Builder::wh ? build_web_host(major, from)
-                                       : build_web_application(builder, major, from);
+  Host host = builder == Builder::gh   ? build_generic_host(major, from, code)
+              : builder == Builder::wh ? build_web_host(major, from, code)
+                                       : build_web_application(builder, major, from, code);
   kestrel::Setup& setup = host.kestrel;
-  setup.reads_section = builder != Builder::empty;
-  setup.has_https = builder != Builder::slim && builder != Builder::empty;
+  setup.addresses = code.addresses;
+  setup.listen = code.listen;
+  setup.reads_section = builder != Builder::empty || code.reads_section;
+  setup.has_https = (builder != Builder::slim && builder != Builder::empty) || code.has_https;
   setup.certificate_in_code = from.input.certificate_in_code;
   setup.files = from.input.files;
   setup.major = major;
@@ -379,26 +565,12 @@ kestrel::Run start(const Host& host, bool strict) {
 }
 
 Prediction predict_one(const Providers& from, Builder builder, int major) {
-  const Host host = build(builder, major, from);
+  const Code code = CodeReader(from.input.code, builder).result();
+  const Host host = build(builder, major, from, code);
   Prediction prediction{.builder = builder, .major = major, .strict = start(host, true)};
   const auto& failure = prediction.strict.failure;
   if (failure && !failure->certain) prediction.prevented = start(host, false);
   return prediction;
-}
-
-bool is_address_key(std::string_view folded) {
-  constexpr std::string_view kEndpoints = "KESTREL:ENDPOINTS:";
-  if (folded == "URLS" || folded == "SERVER.URLS" || folded == "HTTP_PORTS" || folded == "HTTPS_PORTS") return true;
-  if (!folded.starts_with(kEndpoints) || !folded.ends_with(":URL")) return false;
-  // Exactly one part between them.
-  folded.remove_prefix(kEndpoints.size());
-  return folded.find(':') == folded.size() - 4;
-}
-
-Form form_of(std::string_view folded) {
-  if (folded == "HTTP_PORTS") return Form::http_ports;
-  if (folded == "HTTPS_PORTS") return Form::https_ports;
-  return folded.starts_with("KESTREL:") ? Form::single_url : Form::url_list;
 }
 
 }  // namespace
@@ -452,7 +624,7 @@ std::vector<Source> address_settings(const Input& input) {
     const Providers from = read_providers(input, environment, winners);
     for (const Provider* provider : {&from.aspnetcore, &from.dotnet, &from.plain}) add(*provider);
   }
-  if (const auto arguments = config::from_arguments(input.argv, input.first_argument)) add(*arguments);
+  if (const auto arguments = read_arguments(input)) add(*arguments);
   const auto by_place = [](const Source& source) { return std::pair(source.origin().kind, source.origin().index); };
   std::ranges::sort(out, {}, by_place);
   const auto tail = std::ranges::unique(out, {}, by_place);

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "shim/address.h"
+#include "shim/code.h"
 #include "shim/config.h"
 #include "shim/kestrel.h"
 
@@ -34,6 +35,8 @@ struct Input {
   std::string application = {};           ///< the entry assembly's name: App.dll without ".dll"
   std::string base_directory = {};        ///< absolute: the directory of the entry assembly
   bool certificate_in_code = false;       ///< the app's code sets a default server certificate
+  bool passes_arguments = true;           ///< the app's code gives the builder its arguments
+  std::vector<code::Call> code = {};      ///< what else it does, in order
   std::vector<Builder> builders = {};     ///< the plausible ones
   std::vector<int> majors = {};           ///< the plausible .NET major versions
 };

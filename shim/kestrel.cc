@@ -45,7 +45,8 @@ struct Candidate {
   std::string text;
   Source source;
   std::int32_t protocols = kDefaultProtocols;
-  bool has_options = false;  ///< an endpoint that says more than its Url
+  bool has_options = false;           ///< an endpoint that says more than its Url, or that a delegate configures
+  std::optional<Target> target = {};  ///< of code; else it is read from the text
 };
 
 /// One start of Kestrel.
@@ -60,6 +61,7 @@ class Start {
 
   Run run() {
     std::vector<Candidate> endpoints;
+    if (!read_listen(endpoints)) return std::move(run_);
     if (has_section_ && !read_endpoints(endpoints)) return std::move(run_);
     std::vector<Candidate> addresses = read_addresses();
     const bool prefer = setup_.prefer_urls && !addresses.empty();
@@ -195,12 +197,35 @@ class Start {
     return parse_protocols(kestrel("Endpoints:" + endpoint + ":Protocols")).value_or(default_protocols_);
   }
 
+  /// A delegate runs after the defaults, and may prevent what they would make fail.
+  [[nodiscard]] bool takes_defaults(const Listen& listen) const {
+    return listen.takes_defaults && (strict_ || !listen.has_options);
+  }
+
+  /// The listen options of the code: Kestrel's options are made before its configuration is read
+  /// (LocalhostListenOptions.cs).
+  bool read_listen(std::vector<Candidate>& out) {
+    for (const Listen& listen : setup_.listen) {
+      const Source source{.setting = listen.setting, .form = Form::single_url};
+      if (listen.known && listen.target.bind == address::Bind::localhost && listen.target.port == 0) {
+        return fail(address::resolve("http://localhost:0", setup_.major).error(), true, source);
+      }
+      out.push_back({.text = *listen.setting->value,
+                     .source = source,
+                     .protocols = takes_defaults(listen) ? default_protocols_ : kDefaultProtocols,
+                     .has_options = listen.has_options,
+                     .target = listen.target});
+    }
+    return true;
+  }
+
   /// Kestrel:Endpoints, read whole before anything is chosen or bound (KestrelConfigurationLoader.cs).
   bool read_endpoints(std::vector<Candidate>& out) {
     bool found = false;
     if (setup_.has_https && !load_certificate("Certificates:Default", "Default", found)) return false;
     default_certificate_ |= found;
     const std::vector<std::string> names = setup_.configuration.children("Kestrel:Endpoints");
+    const std::size_t first = out.size();
     for (const std::string& name : names) {
       const SettingPtr url = setup_.configuration.find("Kestrel:Endpoints:" + name + ":Url");
       if (url == nullptr || url->empty()) {
@@ -214,7 +239,7 @@ class Start {
                      .has_options = has_options});
     }
     for (std::size_t i = 0; i < names.size(); ++i) {
-      if (!check_endpoint(names[i], out[i])) return false;
+      if (!check_endpoint(names[i], out[first + i])) return false;
     }
     return true;
   }
@@ -239,7 +264,7 @@ class Start {
     }
   }
 
-  /// GenericWebHostService.cs: urls, or where they are empty the ports.
+  /// GenericWebHostService.cs: urls, or where they are empty the ports. Those of code are not split.
   [[nodiscard]] std::vector<Candidate> read_addresses() const {
     std::vector<Candidate> out;
     if (setup_.urls != nullptr && !setup_.urls->empty()) {
@@ -248,13 +273,23 @@ class Start {
       add_addresses(setup_.http_ports, Form::http_ports, out);
       add_addresses(setup_.https_ports, Form::https_ports, out);
     }
+    for (const SettingPtr& address : setup_.addresses) {
+      out.push_back({.text = *address->value,
+                     .source = {.setting = address, .form = Form::single_url},
+                     .protocols = default_protocols_});
+    }
     return out;
+  }
+
+  [[nodiscard]] std::expected<Target, Exception> target_of(const Candidate& candidate) const {
+    if (candidate.target) return *candidate.target;
+    return address::resolve(candidate.text, setup_.major);
   }
 
   /// AddressBinder.cs: one after the other; an address is parsed, and its certificate looked for, only at its turn.
   void bind_all(std::vector<Candidate> candidates, bool are_addresses) {
     for (Candidate& candidate : candidates) {
-      auto target = address::resolve(candidate.text, setup_.major);
+      auto target = target_of(candidate);
       if (!target) {
         fail(target.error(), true, candidate.source);
         return;
@@ -272,7 +307,10 @@ class Start {
   bool bind(Candidate candidate, address::Target target) {
     const std::int32_t protocols = candidate.protocols;
     if ((protocols & kHttp1) == 0 && (protocols & kHttp3) != 0) {
-      if (!target.https) return fail(bind_failure(candidate, target, "HTTP/3 requires HTTPS."), true, candidate.source);
+      if (!target.https) {
+        const bool certain = !candidate.target || !candidate.has_options;
+        return fail(bind_failure(candidate, target, "HTTP/3 requires HTTPS."), certain, candidate.source);
+      }
       if ((protocols & kHttp2) == 0) {
         return fail(
             bind_failure(candidate, target,

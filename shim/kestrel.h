@@ -83,6 +83,15 @@ class Files {
   [[nodiscard]] virtual std::optional<address::Exception> certificate(const std::string& path, int major) const = 0;
 };
 
+/// A listen option of the app's code (KestrelServerOptions.cs, Listen…).
+struct Listen {
+  address::Target target;
+  config::SettingPtr setting;  ///< stands for the call; its value is the address in words
+  bool has_options = false;    ///< a delegate configures it, and may change its protocols
+  bool takes_defaults = true;  ///< Kestrel:EndpointDefaults apply to it
+  bool known = true;           ///< `target` is what the code says, else no more than a place holder
+};
+
 /// What a host hands to Kestrel. The settings point into providers that outlive it.
 struct Setup {
   config::Configuration configuration;  ///< where the Kestrel section is read
@@ -90,8 +99,10 @@ struct Setup {
   config::SettingPtr http_ports;        ///< null where the builder or version knows no ports
   config::SettingPtr https_ports;
   Form urls_form = Form::url_list;
-  bool prefer_urls = false;          ///< preferHostingUrls: urls that are not empty win over endpoints
-  bool reads_section = true;         ///< CreateEmptyBuilder does not read the Kestrel section
+  std::vector<config::SettingPtr> addresses = {};  ///< that code adds behind those of urls and ports
+  std::vector<Listen> listen = {};                 ///< bound before the configured endpoints
+  bool prefer_urls = false;                        ///< preferHostingUrls: urls that are not empty win over endpoints
+  bool reads_section = true;                       ///< CreateEmptyBuilder does not read the Kestrel section
   bool has_https = true;             ///< CreateSlimBuilder and CreateEmptyBuilder have it only if code asks for it
   bool certificate_in_code = false;  ///< code sets a default server certificate
   std::string content_root;          ///< certificates are relative to it

@@ -383,6 +383,48 @@ def _json_file(dice: _Dice, settings: Sequence[Setting]) -> str | dict:
 
 
 # ---------------------------------------------------------------------------------------------------------------------
+# The app's code: operations of oracle/AppCode.cs
+
+Operation = list
+
+
+def _listen(dice: _Dice, https: float) -> Operation:
+    port = int(_good_port(dice))
+    port_or_zero = 0 if dice.happens(0.03) else port
+    ip = dice.choice(("0.0.0.0", "127.0.0.1", "10.1.2.3", "::", "::1"))
+    return dice.weighted((["ListenAnyIP", port_or_zero], 35), (["ListenLocalhost", port_or_zero], 20),
+                         (["Listen", ip, port_or_zero], 20), (["ListenHttps", ip, port], 10 + 40 * https),
+                         (["ListenUnixSocket", "/run/x.sock"], 4))
+
+
+def _use_setting(dice: _Dice, https: float) -> Operation:
+    key, value = dice.weighted((("urls", _urls(dice, https)), 4), (("preferHostingUrls", _boolean(dice)), 3),
+                               (("http_ports", _ports(dice)), 4), (("https_ports", _ports(dice)), 1),
+                               (("server.urls", _urls(dice, https)), 1))
+    return ["UseSetting", _cased(dice, key), value]
+
+
+def _operation(dice: _Dice, builder: str, https: float) -> Operation:
+    """One call. The variables are added to a configuration that does not have them; the host's environment is fixed
+    when a WebApplication's code runs."""
+    url = _url(dice, https)
+    more = [_url(dice, https)] if dice.happens(0.3) else []
+    return dice.weighted(
+        (["UseUrls", _urls(dice, https), *more], 24), (lambda dice: _use_setting(dice, https), 12),
+        (["PreferHostingUrls", dice.happens(0.7)], 10), (lambda dice: _listen(dice, https), 35),
+        (["AppUrlsAdd", url], 12), (["AppRun", url], 8),
+        (["UseKestrelHttpsConfiguration"], 12 if builder in ("slim", "empty") else 2),
+        (["KestrelConfigure"], 15 if builder == "empty" else 2),
+        (["AddEnvironmentVariables"], 15 if builder == "empty" else 0),
+        (["UseSetting", "environment", "Staging"], 2 if builder in ("gh", "wh") else 0))
+
+
+def _code(dice: _Dice, builder: str, https: float) -> list[Operation]:
+    number = dice.weighted((1, 45), (2, 30), (3, 15), (5, 10))
+    return [_operation(dice, builder, https) for _ in range(number)]
+
+
+# ---------------------------------------------------------------------------------------------------------------------
 # Configurations
 
 _ENVIRONMENTS = ("Staging", "Staging", "Development", "production", "Production", "", "a/b", "é")
@@ -398,12 +440,16 @@ _CONTENT_ROOT_FILES = {"root": {"directory": True}, "link": {"link": "root"}, "d
 class _Configuration:
     """A case in the making."""
 
-    def __init__(self, dice: _Dice, builder: str | None = None) -> None:
+    def __init__(self, dice: _Dice, builder: str | None = None, with_code: bool = True) -> None:
         self.dice = dice
-        builder = builder or dice.weighted(("wab", 44), ("slim", 14), ("gh", 21), ("wh", 16), ("empty", 5))
+        builder = builder or dice.weighted(("wab", 42), ("slim", 14), ("gh", 20), ("wh", 16), ("empty", 8))
         self.case: Case = {"builder": builder, "cert": dice.happens(0.4), "files": {}}
-        offers_https = self.case["cert"] and builder not in ("slim", "empty")
-        self.https = 0.25 if offers_https else 0.02
+        self.https = 0.25 if self.case["cert"] and builder not in ("slim", "empty") else 0.02
+        if with_code and dice.happens(0.6 if builder == "empty" else 0.25):
+            offers_https = self.case["cert"] and dice.happens(0.5)
+            self.case["code"] = _code(dice, builder, 0.25 if offers_https else self.https)
+            if "UseKestrelHttpsConfiguration" in json.dumps(self.case["code"]) and offers_https:
+                self.https = 0.25
         self.env: list[list[str]] = []
         self.argv: list[str] = []
         self.settings: dict[str, list[Setting]] = {}  # by file
@@ -493,7 +539,7 @@ class _Configuration:
             self.argv.insert(dice.randrange(len(self.argv) + 1), dice.choice(_OTHER_ARGUMENTS))
         if dice.happens(0.05):
             self.env.append([dice.choice(_OTHER_VARIABLES), "80"])
-        if dice.happens(0.02):
+        if dice.happens(0.05):
             self.case["noargs"] = True
         if dice.happens(0.04) and self.env:
             name, value = dice.choice(self.env)
@@ -532,7 +578,7 @@ def rewrites(seed: int, count: int) -> Iterator[Case]:
     for index in range(count):
         dice = _Dice(f"rewrite {seed} {index}", low=0.85)
         builder = dice.choice(BUILDERS)
-        case = _Configuration(dice, builder).make()
+        case = _Configuration(dice, builder, with_code=False).make()
         del case["builder"]
         builders = list(BUILDERS) if dice.happens(0.2) else [builder]
         yield {"id": f"{seed}/rewrite/{index}"} | case | {"builders": builders, "majors": [dice.choice((8, 9, 10))]}

@@ -21,7 +21,7 @@ def minimised(found, search: Callable[[Sequence[Case]], Iterable]):
 
 
 def _smaller(case: Case) -> Iterator[Case]:
-    for name in ("env", "argv"):
+    for name in ("code", "env", "argv"):
         yield from ({**case, name: items} for items in _shorter(case.get(name, [])))
     for name in ("cert", "cwd", "noargs", "builder"):
         if name in case:

@@ -667,5 +667,14 @@ TEST(ToString, PutsIPv6InBrackets) {
   EXPECT_EQ(resolved("https://unix:/run/k.sock"), "https unix:/run/k.sock");
 }
 
+TEST(Address, TheUrlOfATargetIsResolvedToIt) {
+  for (const std::string url : {"http://*:80", "https://localhost:5000", "http://127.0.0.1:80", "http://[::1]:81",
+                                "https://[::]:443", "http://unix:/run/x.sock", "http://pipe:/p"}) {
+    const auto target = resolve(url, 10);
+    ASSERT_TRUE(target) << url;
+    EXPECT_EQ(to_url(*target), url);
+  }
+}
+
 }  // namespace
 }  // namespace portshim::address

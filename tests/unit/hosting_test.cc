@@ -4,6 +4,7 @@
 #include <rapidjson/document.h>
 #include <rapidjson/istreamwrapper.h>
 
+#include <cstdint>
 #include <cstring>
 #include <fstream>
 #include <set>
@@ -13,6 +14,7 @@
 #include <vector>
 
 #include "shim/files.h"
+#include "tests/support/app_code.h"
 #include "tests/support/base64.h"
 #include "tests/support/fake_system.h"
 
@@ -70,7 +72,8 @@ class RecordedCase {
     if (vector.HasMember("argv")) {
       for (const auto& word : vector["argv"].GetArray()) input_.argv.push_back(in_directory(word.GetString()));
     }
-    if (vector.HasMember("noargs")) input_.first_argument = input_.argv.size();
+    input_.passes_arguments = !vector.HasMember("noargs");
+    input_.code = support::calls_of(vector);
     input_.certificate_in_code = vector.HasMember("cert");
     input_.builders = {builder_named(string_member(vector, "builder", "wab"))};
   }
@@ -172,7 +175,7 @@ void expect_vector(const rapidjson::Value& vector, int major) {
       << vector["id"].GetString() << " on " << major;
 }
 
-TEST(Hosting, PredictsWhatRealDotnetBoundForEveryRecordedCaseWithoutCode) {
+TEST(Hosting, PredictsWhatRealDotnetBoundForEveryRecordedCase) {
   std::ifstream file(PORTSHIM_TEST_DATA "/precedence-vectors.json");
   rapidjson::IStreamWrapper stream(file);
   rapidjson::Document document;
@@ -180,11 +183,10 @@ TEST(Hosting, PredictsWhatRealDotnetBoundForEveryRecordedCaseWithoutCode) {
   ASSERT_FALSE(document.HasParseError());
   int checked = 0;
   for (const auto& vector : document["vectors"].GetArray()) {
-    if (vector.HasMember("code")) continue;
     for (const int major : {8, 9, 10}) expect_vector(vector, major);
     ++checked;
   }
-  EXPECT_GE(checked, 390);
+  EXPECT_GE(checked, 540);
 }
 
 // ---- What the vectors do not say -----------------------------------------------------------------------------------
@@ -242,6 +244,95 @@ TEST(Hosting, AnEndpointSaysWhereItComesFrom) {
   EXPECT_EQ(urls[0].strict.endpoints.at(0).source.origin().index, 1U);
   EXPECT_EQ(urls[0].strict.endpoints.at(0).source.origin().value_at, 16U);
 }
+
+// ---- What the app's code does --------------------------------------------------------------------------------------
+
+address::Target any(std::uint16_t port) {
+  return {.https = false, .bind = address::Bind::any, .address = {}, .port = port};
+}
+
+/// The first prediction's strict run for an app with this code.
+Run run_of(Input input, std::vector<code::Call> calls) {
+  input.code = std::move(calls);
+  return predict(input).at(0).strict;
+}
+
+TEST(Hosting, AnEndpointOfCodeSaysWhichCallItIs) {
+  const auto run =
+      run_of(input_of({}), {{.kind = code::Kind::https},
+                            {.kind = code::Kind::listen,
+                             .api = "Listen",
+                             .target = {.https = false, .bind = address::Bind::ip, .address = "::1", .port = 80},
+                             .method = "Program.<Main>$"}});
+  ASSERT_EQ(run.endpoints.size(), 1U);
+  const config::Origin& origin = run.endpoints[0].source.origin();
+  EXPECT_EQ(origin.kind, config::Origin::Kind::code);
+  EXPECT_EQ(origin.index, 1U);
+  EXPECT_EQ(origin.name, "code: Program.<Main>$");
+  EXPECT_EQ(run.endpoints[0].source.form, kestrel::Form::single_url);
+  EXPECT_EQ(run.endpoints[0].source.key(), "Listen");
+  EXPECT_EQ(run.endpoints[0].text, "http://[::1]:80");
+}
+
+TEST(Hosting, UrlsOfCodeAreAListAndAddressesAreNot) {
+  const code::Call use_urls{
+      .kind = code::Kind::setting, .api = "UseUrls", .key = "urls", .value = "http://+:80;http://+:81"};
+  const auto urls = run_of(input_of({}), {use_urls});
+  ASSERT_EQ(urls.endpoints.size(), 2U);
+  EXPECT_EQ(urls.endpoints[1].source.form, kestrel::Form::url_list);
+  EXPECT_EQ(urls.endpoints[1].source.item, 1U);
+  EXPECT_EQ(urls.endpoints[1].source.origin().kind, config::Origin::Kind::code);
+  const auto address = run_of(input_of({}), {{.kind = code::Kind::address, .api = "Run", .value = "http://+:80"}});
+  ASSERT_EQ(address.endpoints.size(), 1U);
+  EXPECT_EQ(address.endpoints[0].source.form, kestrel::Form::single_url);
+}
+
+TEST(Hosting, ACallWhoseValuesAreUnknownOverridesAndIsNeverLow) {
+  const Input input = input_of({"URLS=http://+:80"});
+  for (const code::Call& call :
+       {code::Call{.kind = code::Kind::setting, .api = "UseUrls", .known = false},
+        code::Call{.kind = code::Kind::setting, .api = "UseSetting", .known = false, .key = "URLS"},
+        code::Call{.kind = code::Kind::address, .api = "Add", .known = false},
+        code::Call{.kind = code::Kind::listen, .api = "ListenLocalhost", .known = false}}) {
+    const auto run = run_of(input, {call});
+    EXPECT_EQ(bound(run), (std::vector<std::string>{"http ANY:0"})) << call.api;
+    EXPECT_FALSE(run.failure.has_value()) << call.api;
+    EXPECT_EQ(run.endpoints.at(0).source.origin().kind, config::Origin::Kind::code) << call.api;
+  }
+  const code::Call ports{.kind = code::Kind::setting, .api = "UseSetting", .known = false, .key = "http_ports"};
+  EXPECT_EQ(bound(run_of(input_of({"HTTP_PORTS=80"}), {ports})), (std::vector<std::string>{"http ANY:0"}));
+}
+
+TEST(Hosting, ACallThatMayMeanAnythingChangesNothing) {
+  const Input input = input_of({"URLS=http://+:80", "PREFERHOSTINGURLS=true"});
+  const code::Call listen{.kind = code::Kind::listen, .target = any(81)};
+  for (const code::Call& call :
+       {code::Call{.kind = code::Kind::setting, .api = "UseSetting", .known = false},
+        code::Call{.kind = code::Kind::setting, .api = "PreferHostingUrls", .known = false, .key = "preferHostingUrls"},
+        code::Call{.kind = code::Kind::configuration, .api = "UseConfiguration", .known = false},
+        code::Call{.kind = code::Kind::socket, .api = "TcpListener", .target = any(82)}}) {
+    EXPECT_EQ(bound(run_of(input, {listen, call})), (std::vector<std::string>{"http ANY:80"})) << call.api;
+  }
+}
+
+TEST(Hosting, ADelegateMayPreventWhatTheDefaultProtocolsMakeFail) {
+  Input input = input_of({"Kestrel__EndpointDefaults__Protocols=Http3"});
+  input.code = {{.kind = code::Kind::listen, .target = any(80), .has_options = true}};
+  const Prediction prediction = predict(input).at(0);
+  EXPECT_TRUE(prediction.strict.failure.has_value());
+  EXPECT_EQ(bound(prediction.lenient()), (std::vector<std::string>{"http ANY:80"}));
+  input.code[0].has_options = false;
+  EXPECT_TRUE(bound(predict(input).at(0).lenient()).empty());
+}
+
+TEST(Hosting, ArgumentsThatTheBuilderDoesNotGetHoldNoAddresses) {
+  Input input = input_of({"ASPNETCORE_URLS=http://+:80"}, {"--urls=http://+:81", "-x=1"});
+  input.passes_arguments = false;
+  EXPECT_EQ(bound(predict(input).at(0).strict), (std::vector<std::string>{"http ANY:80"}));
+  EXPECT_EQ(address_settings(input).size(), 1U);
+}
+
+// ---- Ambiguous names, and many settings ----------------------------------------------------------------------------
 
 TEST(Hosting, EveryCombinationOfAmbiguousNamesIsPredicted) {
   const auto predictions =
