@@ -1,0 +1,7 @@
+/* {"builders": ["wab"], "passesArguments": true, "serves": true, "calls": [
+    {"kind": "setting", "api": "UseSetting", "key": "urls", "value": "http://*:80"}]} */
+var builder = WebApplication.CreateBuilder(args);
+builder.WebHost.UseSetting("urls", "http://*:80");
+var app = builder.Build();
+app.MapGet("/", () => "Hello\n");
+app.Run();
