@@ -67,6 +67,10 @@ std::optional<std::string> Content::part(std::uint64_t offset, std::size_t lengt
   return *std::move(more);
 }
 
+std::string Content::up_to(std::uint64_t offset, std::size_t length) const {
+  return system_->read_part(path_, offset, length).value_or("");
+}
+
 std::optional<Headers> parse(const Content& content) {
   // EI_CLASS and EI_DATA say how to read the rest.
   const std::string& head = content.head();
@@ -92,6 +96,19 @@ bool has_note(const Content& content, std::string_view owner) {
     if (bytes && has_note_of(*bytes, segment.alignment == 8 ? 8 : 4, owner)) return true;
   }
   return false;
+}
+
+std::optional<std::string> before_marker(const Content& content, const Headers& headers, std::string_view marker,
+                                         bool writable, std::size_t before) {
+  constexpr std::uint64_t kMostRead = std::uint64_t{16} << 20U;
+  for (const Segment& segment : headers.segments) {
+    const bool is_writable = (segment.flags & PF_W) != 0;
+    if (segment.type != PT_LOAD || is_writable != writable || segment.size > kMostRead) continue;
+    const auto data = content.part(segment.offset, static_cast<std::size_t>(segment.size));
+    const std::size_t at = data ? data->find(marker) : std::string::npos;
+    if (at != std::string::npos && at >= before) return data->substr(at - before, before);
+  }
+  return std::nullopt;
 }
 
 }  // namespace portshim::elf

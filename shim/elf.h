@@ -38,6 +38,8 @@ class Content {
   [[nodiscard]] const std::string& head() const { return head_; }
   /// All of the bytes asked for, or nothing.
   [[nodiscard]] std::optional<std::string> part(std::uint64_t offset, std::size_t length) const;
+  /// As many of them as there are.
+  [[nodiscard]] std::string up_to(std::uint64_t offset, std::size_t length) const;
 
  private:
   Content(const system::System& system, std::string path, std::string head)
@@ -62,5 +64,10 @@ std::optional<T> load(std::string_view bytes, std::size_t offset) {
 
 /// True when one of its notes (elf(5), "Notes (Nhdr)") has this owner.
 [[nodiscard]] bool has_note(const Content& content, std::string_view owner);
+
+/// The first `before` bytes in front of `marker`, where it is in writable data, or else in data that is not. Segments
+/// above 16 MiB are not searched.
+[[nodiscard]] std::optional<std::string> before_marker(const Content& content, const Headers& headers,
+                                                       std::string_view marker, bool writable, std::size_t before);
 
 }  // namespace portshim::elf

@@ -1,14 +1,11 @@
 #include "shim/runtime.h"
 
-#include <elf.h>
-
 #include <algorithm>
-#include <array>
 #include <cerrno>
-#include <cstdint>
 #include <string_view>
 #include <utility>
 
+#include "shim/bundle.h"
 #include "shim/elf.h"
 #include "shim/environment.h"
 #include "shim/path.h"
@@ -186,67 +183,14 @@ App classify_dotnet(const system::System& system, std::span<const std::string> a
 
 // --- Apphosts. ---
 
-/// What `dotnet build` writes into an apphost where single-file publishing puts the bundle header's offset: the
-/// SHA-256 of ".net core bundle" (bundle_marker.cpp). The eight bytes before it are 0 unless the file is a bundle.
-constexpr std::array<unsigned char, 32> kBundleMarker = {
-    0x8b, 0x12, 0x02, 0xb9, 0x6a, 0x61, 0x20, 0x38, 0x72, 0x7b, 0x93, 0x02, 0x14, 0xd7, 0xa0, 0x32,
-    0x13, 0xf5, 0xb9, 0xe6, 0xef, 0xae, 0x33, 0x18, 0xee, 0x3b, 0x2d, 0xce, 0x24, 0xb3, 0x6a, 0xae};
-
-/// The first `before` bytes in front of `marker`, where it is in writable data, or else in data that is not.
-std::optional<std::string> before_marker(const elf::Content& content, const elf::Headers& headers,
-                                         std::string_view marker, bool writable, std::size_t before) {
-  constexpr std::uint64_t kMostRead = std::uint64_t{16} << 20U;
-  for (const elf::Segment& segment : headers.segments) {
-    const bool is_writable = (segment.flags & PF_W) != 0;
-    if (segment.type != PT_LOAD || is_writable != writable || segment.size > kMostRead) continue;
-    const auto data = content.part(segment.offset, static_cast<std::size_t>(segment.size));
-    const std::size_t at = data ? data->find(marker) : std::string::npos;
-    if (at != std::string::npos && at >= before) return data->substr(at - before, before);
-  }
-  return std::nullopt;
-}
-
-/// Where the header of the bundle is that is appended to the host; nothing when the file is none.
-std::optional<std::uint64_t> bundle_header(const elf::Content& content, const elf::Headers& headers) {
-  const std::string_view marker(reinterpret_cast<const char*>(kBundleMarker.data()), kBundleMarker.size());
-  const auto bytes = before_marker(content, headers, marker, true, sizeof(std::uint64_t));
-  const auto offset = bytes ? elf::load<std::uint64_t>(*bytes, 0) : std::nullopt;
-  return offset == 0 ? std::nullopt : offset;
-}
-
-struct Bundle {
-  std::optional<std::string> runtimeconfig = std::nullopt;
-  bool is_extracted = false;  ///< to a folder of its own, which is the base directory then
-};
-
-/// What the header says (bundle/header.h): three numbers, an id, offset and size of deps.json and of
-/// runtimeconfig.json, flags. It is the same in all versions since .NET 5.
-Bundle read_bundle(const elf::Content& content, std::uint64_t header) {
-  constexpr std::size_t kNumbers = 3 * sizeof(std::uint32_t);
-  constexpr std::size_t kRest = 5 * sizeof(std::uint64_t);
-  constexpr std::uint64_t kLargest = std::uint64_t{1} << 20U;
-  constexpr unsigned kExtractAll = 1;
-  const auto numbers = content.part(header, kNumbers + 1);
-  if (!numbers || elf::load<std::uint32_t>(*numbers, 0).value_or(0) < 2) return {};
-  const auto id_size = static_cast<unsigned char>(numbers->back());
-  const auto rest = content.part(header + kNumbers + 1 + id_size, kRest);
-  if (!rest) return {};
-  const auto word = [&](std::size_t index) {
-    return elf::load<std::uint64_t>(*rest, index * sizeof(std::uint64_t)).value_or(0);
-  };
-  Bundle bundle{.is_extracted = (word(4) & kExtractAll) != 0};
-  if (word(3) != 0 && word(3) <= kLargest) bundle.runtimeconfig = content.part(word(2), word(3));
-  return bundle;
-}
-
 /// Whether the publisher chose where this apphost looks for .NET, which .NET 9 made possible: a byte of options and a
 /// path take the place of a hash then (apphost/standalone/hostfxr_resolver.cpp).
 bool has_search_options(const elf::Content& content, const elf::Headers& headers) {
   using namespace std::string_view_literals;
   constexpr std::string_view kHalf = "19ff3e9c3602ae8e841925bb461a0adb\0"sv;
   constexpr std::string_view kHash = "19ff3e9c3602ae8e841925bb461a0adb064a1f1903667a5e0d87e8f608f425ac";
-  if (!before_marker(content, headers, kHalf, false, 0)) return false;
-  return before_marker(content, headers, kHash, true, 2) != std::string(2, '\0');
+  if (!elf::before_marker(content, headers, kHalf, false, 0)) return false;
+  return elf::before_marker(content, headers, kHash, true, 2) != std::string(2, '\0');
 }
 
 std::optional<App> classify_apphost(const system::System& system, std::span<const std::string> argv,
@@ -258,7 +202,7 @@ std::optional<App> classify_apphost(const system::System& system, std::span<cons
   // The host looks beside its real file, not beside a link to it.
   const std::string real = system.real_path(path).value_or(path);
   const bool has_dll = system.status(real + ".dll").has_value();
-  const auto header = has_dll ? std::nullopt : bundle_header(*content, *headers);
+  const auto header = has_dll ? std::nullopt : bundle::header_offset(*content, *headers);
   if (!has_dll && !header) return std::nullopt;
 
   const HostOptions options = read_host_options(argv, 1, true);
@@ -274,7 +218,7 @@ std::optional<App> classify_apphost(const system::System& system, std::span<cons
     read_runtimeconfig(system, options.runtimeconfig, app.assembly, host, app);
     return app;
   }
-  const Bundle bundle = read_bundle(*content, *header);
+  const bundle::Header bundle = bundle::read_header(*content, *header);
   if (bundle.is_extracted) app.base_directory.clear();
   if (bundle.runtimeconfig) read_frameworks(system, framework::parse(*bundle.runtimeconfig, "", host), host, app);
   return app;
