@@ -6,9 +6,12 @@
 #include <algorithm>
 #include <array>
 #include <cstdlib>
+#include <iterator>
 #include <set>
 #include <string>
 #include <string_view>
+
+#include "shim/likely.h"
 
 namespace portshim::diagnosis {
 namespace {
@@ -22,48 +25,18 @@ using options::Mode;
 using policy::Decision;
 using policy::Move;
 using policy::Outcome;
-
-/// "80", "80 and 443", "80, 81 and 443"
-std::string join(const std::vector<std::uint16_t>& ports) {
-  if (ports.size() < 2) return fmt::format("{}", fmt::join(ports, ""));
-  return fmt::format("{} and {}", fmt::join(ports.begin(), ports.end() - 1, ", "), ports.back());
-}
-
-std::string_view plural(const std::vector<std::uint16_t>& ports) {
-  return ports.size() == 1 ? "port" : "ports";
-}
-
-/// "ASPNETCORE_URLS=http://+:80", "argv[2] '--urls=http://+:80'", "appsettings.json: Urls=http://+:80": where a setting
-/// stands, and with which value.
-std::string name_with(const hosting::Input& input, const config::Origin& origin, std::string_view value) {
-  switch (origin.kind) {
-    case config::Origin::Kind::variable:
-    case config::Origin::Kind::file:
-      return fmt::format("{}={}", quote(origin.name), quote(value));
-    case config::Origin::Kind::argument:
-      return fmt::format("{} '{}{}'", origin.name, quote(input.argv[origin.index].substr(0, origin.value_at)),
-                         quote(value));
-    case config::Origin::Kind::builtin:
-      break;
-  }
-  return "the default address http://localhost:5000";
-}
-
-/// The same with the value that it has.
-std::string name_setting(const hosting::Input& input, const kestrel::Source& source) {
-  return name_with(input, source.origin(), source.setting ? source.setting->value.value_or("") : "");
-}
+using situation::join;
+using situation::name_prediction;
+using situation::name_setting;
+using situation::name_with;
+using situation::plural;
+using situation::unless_code;
 
 /// What a changed setting is called: a file's is overridden by a variable.
 std::string name_changed(const hosting::Input& input, const config::Origin& origin, std::string_view key,
                          std::string_view value) {
   if (origin.kind != config::Origin::Kind::file) return name_with(input, origin, value);
   return fmt::format("{}={}", quote(edit::overriding_variable(key)), quote(value));
-}
-
-/// "wab 10"
-std::string name_prediction(const Prediction& prediction) {
-  return fmt::format("{} {}", hosting::to_string(prediction.builder), prediction.major);
 }
 
 /// One diagnosis in the making.
@@ -87,6 +60,7 @@ class Writer {
       say_no_effect();
       say_too_large();
       say_iis();
+      std::ranges::move(likely::findings(s_), std::back_inserter(out_.findings));
     }
     std::ranges::stable_sort(out_.findings, std::ranges::greater{}, &Finding::severity);
     return std::move(out_);
@@ -201,10 +175,14 @@ class Writer {
                                endpoint.target.port);
     add(Id::placeholder, Severity::warning, what,
         fmt::format("'{}' is no integer: .NET then uses the default port of the scheme without a word", quote(text)),
-        "",
-        unfilled && text.find('$') != std::string_view::npos
-            ? "fill it in where the value is set, or set PORTSHIM_EXPAND=on with PORTSHIM=rewrite"
-            : "write one number there; separate several addresses or ports with ';'");
+        "", how_to_fill_in(unfilled && text.contains('$')));
+  }
+
+  [[nodiscard]] std::string how_to_fill_in(bool is_variable) const {
+    if (!is_variable) return "write one number there; separate several addresses or ports with ';'";
+    if (s_.rules.expand)
+      return "set the variable that it names: it is not set, or empty ($NAME, ${NAME} and ${NAME:-default} are known)";
+    return "fill it in where the value is set, or set PORTSHIM_EXPAND=on with PORTSHIM=rewrite";
   }
 
   // ---- Low ports ---------------------------------------------------------------------------------------------------
@@ -216,46 +194,6 @@ class Writer {
         "with "
         "userns-remap or rootless)",
         "low ports are treated as if the capability were missing", "");
-  }
-
-  [[nodiscard]] std::string who_cannot(const policy::LowSetting& low) const {
-    if (s_.options.floor.kind == options::FloorKind::number && low.ports.front() < s_.rules.floor) {
-      return fmt::format("below the floor {} that PORTSHIM_FLOOR sets", s_.rules.floor);
-    }
-    const bool works_here =
-        std::ranges::all_of(low.targets, [&](const address::Target& target) { return allowed(target); });
-    return works_here ? fmt::format("which uid {} can bind on this host but not on every host", s_.identity.uid)
-                      : fmt::format("which uid {} cannot bind here", s_.identity.uid);
-  }
-
-  [[nodiscard]] bool allowed(const address::Target& target) const {
-    const address::Verdict verdict = s_.rules.verdict ? s_.rules.verdict(target) : address::Verdict::unknown;
-    if (verdict == address::Verdict::unknown || verdict == address::Verdict::unavailable) {
-      return s_.identity.net_bind_service || target.port >= s_.identity.port_start;
-    }
-    return verdict != address::Verdict::denied;
-  }
-
-  [[nodiscard]] std::string sysctl() const {
-    return s_.identity.port_start_known ? fmt::format("net.ipv4.ip_unprivileged_port_start={}", s_.identity.port_start)
-                                        : "net.ipv4.ip_unprivileged_port_start cannot be read";
-  }
-
-  [[nodiscard]] std::string why_low(const policy::LowSetting& low) const {
-    if (s_.options.floor.kind == options::FloorKind::number && low.ports.front() < s_.rules.floor) {
-      return fmt::format("the floor applies to every process, whatever the host allows ({})", sysctl());
-    }
-    if (std::ranges::all_of(low.targets, [&](const address::Target& target) { return allowed(target); })) {
-      return fmt::format(
-          "this host allows it ({}), Podman, CRI-O, ECS and containerd 1 do not; PORTSHIM_FLOOR=kernel "
-          "keeps {} {}",
-          sysctl(), plural(low.ports), join(low.ports));
-    }
-    if (low.ports.front() >= s_.identity.port_start && s_.identity.port_start_known) {
-      return fmt::format("a trial bind was denied although {}: a BPF, SELinux, AppArmor or Landlock rule does it",
-                         sysctl());
-    }
-    return fmt::format("CAP_NET_BIND_SERVICE is not effective for this process; {}", sysctl());
   }
 
   void say_decision(const Decision& decision) {
@@ -286,11 +224,32 @@ class Writer {
     const config::Origin::Kind kind = origin_of(decision).kind;
     if (kind == config::Origin::Kind::argument) return "change the argument to " + changed;
     if (kind == config::Origin::Kind::file) return "change the file: " + changed;
-    if (!plain || !same_scheme) return fmt::format("set {} in the image or chart", changed);
     const std::string name = fmt::format("ASPNETCORE_{}_PORTS", targets[0].https ? "HTTPS" : "HTTP");
+    const std::string ports = fmt::format("{}={}", name, decision.moves[0].to);
+    if (!plain || !same_scheme || !does_the_same(decision, ports))
+      return fmt::format("set {} in the image or chart", changed);
     const bool would_hide_it = config::fold(decision.low.origin.name) != name;
-    return fmt::format("set {}={} in the image or chart{}", name, decision.moves[0].to,
+    return fmt::format("set {} in the image or chart{}", ports,
                        would_hide_it ? fmt::format(" and remove {}", quote(decision.low.origin.name)) : "");
+  }
+
+  /// The variable in place of the setting binds what the plan does. WebHost reads no ports: where it is only one of
+  /// several builders, it does not count.
+  [[nodiscard]] bool does_the_same(const Decision& decision, const std::string& variable) const {
+    if (decision.low.origin.kind != config::Origin::Kind::variable) return false;
+    hosting::Input input = s_.plan.after;
+    if (input.builders.size() > 1) std::erase(input.builders, hosting::Builder::wh);
+    const std::vector<Prediction> planned = hosting::predict(input);
+    const std::string name = variable.substr(0, variable.find('=') + 1);
+    for (std::string& entry : input.environment) {
+      if (entry.starts_with(name) || entry.starts_with(decision.low.origin.name + "=")) entry.clear();
+    }
+    input.environment.push_back(variable);
+    return std::ranges::equal(planned, hosting::predict(input), [](const Prediction& a, const Prediction& b) {
+      return a.lenient().failure.has_value() == b.lenient().failure.has_value() &&
+             std::ranges::equal(a.lenient().endpoints, b.lenient().endpoints, {}, &kestrel::Endpoint::target,
+                                &kestrel::Endpoint::target);
+    });
   }
 
   static std::string send_traffic(const Decision& decision) {
@@ -298,8 +257,6 @@ class Writer {
         "send traffic, probes and HEALTHCHECK to {} (docker run -p HOST:{}, Service targetPort, WEBSITES_PORT)",
         join(targets_of(decision)), targets_of(decision).front());
   }
-
-  static constexpr std::string_view kUnlessCode = "unless the app sets its ports in code";
 
   /// ", with wh": the builders that bind it, where not all do.
   [[nodiscard]] std::string only_with(const policy::LowSetting& low) const {
@@ -315,7 +272,8 @@ class Writer {
 
   [[nodiscard]] std::string what_low(const Decision& decision) const {
     return fmt::format("{} asks for {} {}, {}{}", name_low(decision, decision.low.value), plural(decision.low.ports),
-                       join(decision.low.ports), who_cannot(decision.low), only_with(decision.low));
+                       join(decision.low.ports), situation::who_cannot(s_, decision.low.targets),
+                       only_with(decision.low));
   }
 
   /// The setting of a decision. A variable that portshim has added for a repair is what it stands for: a file's
@@ -334,20 +292,24 @@ class Writer {
     return repair != s_.plan.repairs.end() ? repair->origin : origin;
   }
 
+  /// True where the app's code is likely to take the place of a setting: nothing is certain then.
+  [[nodiscard]] bool is_overridden(const Decision& decision) const {
+    return !situation::overriding_calls(s_, decision.low.origin).empty();
+  }
+
   /// explain and validate: nothing is changed.
   void say_low(const Decision& decision) {
+    if (is_overridden(decision)) return;
     out_.refuse = true;
     std::string next;
     if (is_immovable(decision)) {
       next = fmt::format("{}; PORTSHIM=rewrite cannot move it: {}", remedy_of(decision), why_immovable(decision));
     } else if (!targets_of(decision).empty()) {
-      next = fmt::format(
-          "{}, and send traffic, probes and HEALTHCHECK there; or let PORTSHIM=rewrite move it to {}; all "
-          "this {}",
-          better(decision), join(targets_of(decision)), kUnlessCode);
+      next = fmt::format("{}, and send traffic, probes and HEALTHCHECK there; or let PORTSHIM=rewrite move it to {}{}",
+                         better(decision), join(targets_of(decision)), unless_code(s_));
     }
-    add(Id::low_port, validates() ? Severity::error : Severity::warning, what_low(decision), why_low(decision.low),
-        nothing_done(), std::move(next));
+    add(Id::low_port, validates() ? Severity::error : Severity::warning, what_low(decision),
+        situation::why_low(s_, decision.low.targets), nothing_done(), std::move(next));
   }
 
   void say_moves(const Decision& decision) {
@@ -370,10 +332,10 @@ class Writer {
   }
 
   void say_moved(const Decision& decision) {
-    const bool asked_for = std::ranges::all_of(decision.moves, &Move::mapped);
-    add(Id::low_port, asked_for ? Severity::info : Severity::warning, what_low(decision), why_low(decision.low),
-        name_change(decision),
-        fmt::format("{}; better, {}; all this {}", send_traffic(decision), better(decision), kUnlessCode));
+    const bool expected = is_overridden(decision) || std::ranges::all_of(decision.moves, &Move::mapped);
+    add(Id::low_port, expected ? Severity::info : Severity::warning, what_low(decision),
+        situation::why_low(s_, decision.low.targets), name_change(decision),
+        fmt::format("{}; better, {}{}", send_traffic(decision), better(decision), unless_code(s_)));
   }
 
   void say_added(const Decision& decision) {
@@ -411,7 +373,7 @@ class Writer {
     } else if (move.outcome == Outcome::left_works) {
       add(Id::new_port_taken, Severity::warning,
           fmt::format("{} stays on port {}: port {} is taken by another process", setting, move.from, move.to),
-          fmt::format("this host allows port {} ({})", move.from, sysctl()), "", name_another);
+          fmt::format("this host allows port {} ({})", move.from, situation::sysctl(s_.identity)), "", name_another);
     } else if (move.taken) {
       add(Id::new_port_taken, Severity::warning,
           fmt::format("port {}, to which {} was moved, is taken by another process", move.to, setting),
@@ -440,7 +402,7 @@ class Writer {
       add(Id::low_port, validates() ? Severity::error : Severity::warning,
           fmt::format("{} asks for {} {}, which uid {} cannot bind here", name_with(input(), low.origin, low.value),
                       plural(low.ports), join(low.ports), s_.identity.uid),
-          fmt::format("CAP_NET_BIND_SERVICE is not effective for this process; {}", sysctl()),
+          fmt::format("CAP_NET_BIND_SERVICE is not effective for this process; {}", situation::sysctl(s_.identity)),
           validates() ? nothing_done() : fmt::format("nothing: PORTSHIM_FLOOR={} allows it", s_.rules.floor),
           "leave PORTSHIM_FLOOR at its default, or give the process the capability");
     }
@@ -473,8 +435,9 @@ class Writer {
   }
 
   void say_immovable(const Decision& decision) {
+    if (is_overridden(decision)) return;
     out_.refuse = true;
-    add(Id::immovable, Severity::error, what_low(decision), why_low(decision.low),
+    add(Id::immovable, Severity::error, what_low(decision), situation::why_low(s_, decision.low.targets),
         "nothing: " + why_immovable(decision), remedy_of(decision));
   }
 
@@ -494,6 +457,14 @@ class Writer {
     return lenient && lenient->certain ? &*lenient : nullptr;
   }
 
+  /// With the calls of the code, this prediction does not fail for certain.
+  [[nodiscard]] bool code_prevents(std::size_t prediction) const {
+    const std::vector<Prediction>& likely = rewrites() ? s_.code.likely_after : s_.code.likely;
+    if (likely.size() != predictions().size()) return false;
+    const auto& failure = likely[prediction].lenient().failure;
+    return !failure || !failure->certain;
+  }
+
   void say_failures() {
     struct Seen {
       const kestrel::Failure* failure;
@@ -502,10 +473,11 @@ class Writer {
     };
     std::vector<Seen> seen;
     std::size_t certain = 0;
-    for (const Prediction& prediction : predictions()) {
+    for (std::size_t i = 0; i < predictions().size(); ++i) {
+      const Prediction& prediction = predictions()[i];
       const kestrel::Failure* failure = failure_to_say(prediction);
       if (failure == nullptr) continue;
-      if (failure->certain) ++certain;
+      if (failure->certain && !code_prevents(i)) ++certain;
       const auto same =
           std::ranges::find_if(seen, [&](const Seen& s) { return s.failure->exception == failure->exception; });
       Seen& entry = same == seen.end() ? seen.emplace_back(Seen{failure, {}, false}) : *same;
@@ -516,11 +488,12 @@ class Writer {
     if (all != 0 && certain == all) out_.refuse = true;
     for (const Seen& entry : seen) {
       const Severity severity =
-          entry.failure->certain
+          entry.failure->certain && certain != 0
               ? severity_over_builders(certain == all ? all : entry.builders.size(), all, entry.in_wab)
               : Severity::warning;
       say_failure(*entry.failure, severity,
-                  entry.builders.size() == all ? "" : fmt::format("{}", fmt::join(entry.builders, ", ")));
+                  entry.builders.size() == all ? "" : fmt::format("{}", fmt::join(entry.builders, ", ")),
+                  entry.failure->certain && certain == 0);
     }
   }
 
@@ -529,6 +502,13 @@ class Writer {
     if (failure.source.setting == nullptr) return false;
     return std::ranges::any_of(kestrel::addresses(failure.source.form, failure.source.setting->value.value_or("")),
                                [](const std::string& text) { return text.find("://") != text.rfind("://"); });
+  }
+
+  static std::string how_to_separate(kestrel::Form form) {
+    if (form == kestrel::Form::single_url)
+      return "give each address an endpoint (Kestrel:Endpoints:NAME:Url) of its own";
+    const bool ports = form == kestrel::Form::http_ports || form == kestrel::Form::https_ports;
+    return ports ? "write port numbers alone, separated by ';'" : "separate addresses with ';', without blanks";
   }
 
   static Id id_of(kestrel::Fault fault) {
@@ -587,17 +567,20 @@ class Writer {
         s_.plan.repairs, [&](const repair::Repair& r) { return r.origin == failure.source.origin(); });
     const bool repairable = failure.source.form != kestrel::Form::none && repair != s_.plan.repairs.end();
     if (!rewrites() && repairable) return "take out the white space or quotes around it; PORTSHIM=rewrite does so";
-    if (has_wrong_separator(failure)) return "separate addresses with ';', without blanks";
+    if (has_wrong_separator(failure)) return how_to_separate(failure.source.form);
     return "correct it where it is set";
   }
 
-  void say_failure(const kestrel::Failure& failure, Severity severity, const std::string& builders) {
+  void say_failure(const kestrel::Failure& failure, Severity severity, const std::string& builders, bool is_prevented) {
     // The message of an exception with causes says nothing more than what was said.
     std::string why = failure.exception.causes.empty() ? quote(failure.exception.message) : "";
     for (const std::string& cause : failure.exception.causes) why += (why.empty() ? "" : " <- ") + quote(cause);
     const bool hangs = failure.exception.type == kestrel::kHang;
     add(id_of(failure.fault), severity,
-        fmt::format("{} {}{}", culprit_of(failure), hangs ? "keeps the app waiting at start" : "ends the app at start",
+        fmt::format("{} {}{}", culprit_of(failure),
+                    hangs          ? "keeps the app waiting at start"
+                    : is_prevented ? "would end the app at start, if its code did not set something else"
+                                   : "ends the app at start",
                     (builders.empty() ? "" : ", with some builders") + (hangs ? "" : ": " + failure.exception.type)),
         fmt::format("{}{}", why, builders.empty() ? "" : " (with " + builders + ")"),
         severity == Severity::error && validates() ? nothing_done() : "", remedy_for(failure));
@@ -714,8 +697,11 @@ class Writer {
       const bool ports =
           source.form == kestrel::Form::http_ports || source.form == kestrel::Form::https_ports;  // of a base image
       const bool misleads = low && !ports && !asks_for_low_port(source);
+      const bool elsewhere = std::ranges::any_of(
+          s_.predictions, [&](const Prediction& prediction) { return uses(prediction, source.origin()); });
       add(Id::no_effect, misleads ? Severity::warning : Severity::info,
-          fmt::format("{} has no effect: {}", name_setting(s_.input, source), hider.empty() ? winner : hider),
+          fmt::format("{} has no effect{}: {}", name_setting(s_.input, source),
+                      elsewhere ? " with WebApplication.CreateBuilder" : "", hider.empty() ? winner : hider),
           why_it_loses(source, endpoints.front().source), "", misleads ? "change what wins, not what is ignored" : "");
     }
   }
@@ -735,7 +721,8 @@ class Writer {
     for (const std::string& path : s_.too_large) {
       add(Id::settings_not_read, Severity::warning,
           fmt::format("'{}' is too large and was not read: what it sets is not known", quote(path)),
-          "portshim reads files up to 16 MiB", "took it for absent", "make it smaller, or set the ports by variables");
+          "portshim reads files up to 16 MiB", "took it for absent",
+          "make it smaller, or set the addresses by the variable URLS, which no settings file beats");
     }
   }
 

@@ -24,6 +24,9 @@ enum class Id : std::uint16_t {
   immovable = 108,
   capability_not_usable = 109,
   address_in_use = 110,
+  code_port = 111,
+  code_unknown = 112,
+  code_overrides = 113,
   // PS2xx addresses and sources
   will_fail = 201,
   repaired = 202,
@@ -36,6 +39,7 @@ enum class Id : std::uint16_t {
   certificate = 302,
   content_root = 303,
   settings_not_read = 304,
+  code_not_read = 305,
   // PS4xx exec
   not_found = 401,
   is_directory = 402,

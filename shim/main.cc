@@ -13,12 +13,14 @@
 #include <string_view>
 #include <vector>
 
+#include "shim/assemblies.h"
 #include "shim/diagnosis.h"
 #include "shim/environment.h"
 #include "shim/files.h"
 #include "shim/finding.h"
 #include "shim/hosting.h"
 #include "shim/launch.h"
+#include "shim/likely.h"
 #include "shim/log.h"
 #include "shim/lookup.h"
 #include "shim/options.h"
@@ -27,6 +29,7 @@
 #include "shim/privilege.h"
 #include "shim/report.h"
 #include "shim/runtime.h"
+#include "shim/situation.h"
 #include "shim/system.h"
 
 namespace {
@@ -118,6 +121,7 @@ struct Prediction {
   policy::Rules rules;
   std::vector<hosting::Prediction> predictions;
   policy::Plan plan;
+  situation::Code code;
   diagnosis::Diagnosis diagnosis;
 };
 
@@ -128,15 +132,17 @@ std::vector<address::Target> questions(const Prediction& prediction, bool check)
   const std::uint16_t least = std::max(prediction.rules.floor, reserved);
   std::set<std::pair<const config::Setting*, std::size_t>> seen;
   std::vector<address::Target> out;
-  for (const hosting::Prediction& one : prediction.predictions) {
-    for (const kestrel::Endpoint& endpoint : one.lenient().endpoints) {
-      address::Target target = endpoint.target;
-      if (target.port == 0 || (target.port >= least && !check)) continue;
-      if (!seen.emplace(endpoint.source.setting.get(), endpoint.source.item).second) continue;
-      out.push_back(target);
-      if (target.port >= least) continue;
-      target.port = policy::wanted_port(target.port, prediction.rules);
-      out.push_back(target);
+  for (const auto* predictions : {&prediction.predictions, &prediction.code.likely, &prediction.code.hidden}) {
+    for (const hosting::Prediction& one : *predictions) {
+      for (const kestrel::Endpoint& endpoint : one.lenient().endpoints) {
+        address::Target target = endpoint.target;
+        if (target.port == 0 || (target.port >= least && !check)) continue;
+        if (!seen.emplace(endpoint.source.setting.get(), endpoint.source.item).second) continue;
+        out.push_back(target);
+        if (target.port >= least) continue;
+        target.port = policy::wanted_port(target.port, prediction.rules);
+        out.push_back(target);
+      }
     }
   }
   return out;
@@ -164,6 +170,20 @@ void open_files(const system::System& system, Prediction& prediction) {
   prediction.input.base_directory = prediction.app.base_directory;
 }
 
+/// What the app's assemblies say, where that is wanted: the builders to predict for, and the endpoints of its code.
+void read_code(const system::System& system, const Request& request, Prediction& prediction) {
+  const bool wanted = request.options().code != options::Code::off;
+  if (!wanted || !prediction.app.is_dotnet() || prediction.app.binds_nothing()) return;
+  assemblies::Reading reading = assemblies::read(system, prediction.app, request.lookup.path);
+  // Where it makes no host, some library does, and may set ports too.
+  prediction.code.complete = reading.complete && !reading.code.builders.empty();
+  prediction.code.problems = std::move(reading.problems);
+  prediction.code.calls = std::move(reading.code.calls);
+  if (!prediction.code.complete) return;
+  prediction.input.builders = std::move(reading.code.builders);
+  prediction.input.passes_arguments = reading.code.passes_arguments.value_or(true);
+}
+
 /// A capability that the kernel does not honour (the network namespace is another user namespace's) is none.
 void settle_floor(Prediction& prediction, const options::Options& options, Kernel& kernel) {
   prediction.rules.floor = privilege::floor(options.floor, prediction.identity);
@@ -189,6 +209,7 @@ diagnosis::Situation situation_of(const Prediction& prediction, const options::O
                                  .input = prediction.input,
                                  .predictions = prediction.predictions,
                                  .plan = prediction.plan,
+                                 .code = prediction.code,
                                  .capability_not_usable = prediction.capability_not_usable};
   if (prediction.files) {
     situation.settings_files = prediction.files->found();
@@ -213,7 +234,10 @@ Prediction predict(const system::System& system, const Start& start, const Reque
   prediction.identity = privilege::predict(system, request.lookup.path);
   prediction.input = make_input(start, request, prediction.app);
   open_files(system, prediction);
+  read_code(system, request, prediction);
   prediction.predictions = hosting::predict(prediction.input);
+  prediction.code.likely = likely::predict(prediction.input, prediction.code.calls);
+  prediction.code.hidden = likely::predict_hidden(prediction.input, prediction.code.calls, prediction.code.likely);
 
   prediction.rules = {.floor = privilege::floor(options.floor, prediction.identity),
                       .denied_is_low = options.floor.kind != options::FloorKind::number,
@@ -227,9 +251,15 @@ Prediction predict(const system::System& system, const Start& start, const Reque
   settle_floor(prediction, options, kernel);
   prediction.rules.verdict = [&kernel](const address::Target& target) { return kernel.verdict(target); };
   prediction.plan = policy::make_plan(prediction.input, prediction.predictions, prediction.rules);
+  const bool rewrites = options.mode == options::Mode::rewrite;
+  likely::pull_lever(prediction.code, prediction.input, prediction.plan, prediction.rules, rewrites,
+                     rewrites && options.code == options::Code::rewrite);
   prediction.diagnosis = diagnosis::diagnose(situation_of(prediction, options));
   prediction.rules.verdict = {};  // its kernel ends here
-  const std::vector<Finding>& invalid = request.invocation.invalid;
+  std::vector<Finding> invalid = request.invocation.invalid;
+  if (options.mode == options::Mode::validate && options.check == options::Check::no) {
+    for (Finding& finding : invalid) finding.did = "the app was not started (exit code 78)";
+  }
   prediction.diagnosis.findings.insert(prediction.diagnosis.findings.begin(), invalid.begin(), invalid.end());
   if (!invalid.empty()) prediction.diagnosis.refuse = true;
   if (request.lookup.path.empty()) prediction.diagnosis.findings.push_back(say_absent(system, start, request));

@@ -35,6 +35,7 @@ constexpr std::array<std::string_view, 4> kModes{"off", "explain", "validate", "
 constexpr std::array<std::string_view, 3> kChecks{"no", "text", "json"};
 constexpr std::array<std::string_view, 4> kLogFormats{"text", "systemd", "json", "auto"};
 constexpr std::array<std::string_view, 4> kLogLevels{"debug", "info", "warning", "error"};
+constexpr std::array<std::string_view, 3> kCodes{"report", "off", "rewrite"};
 constexpr std::array<std::string_view, 2> kFloors{"portable", "kernel"};
 // What may be suggested for a switch; what is valid for it is Boost's business.
 constexpr std::array<std::string_view, 6> kBooleans{"on", "off", "true", "false", "yes", "no"};
@@ -48,12 +49,13 @@ struct Setting {
   Words near;                    ///< values to suggest
   std::string_view replacement;  ///< what an invalid variable stands for; empty: the default
 };
-constexpr std::array<Setting, 10> kSettings{{
+constexpr std::array<Setting, 11> kSettings{{
     {"mode", "PORTSHIM", "", "off, explain, validate, rewrite", kModes, "explain"},
     {"floor", "PORTSHIM_FLOOR", "", "portable, kernel, or a port 0..65535", kFloors, "portable"},
     {"map", "PORTSHIM_MAP", "", "OLD:NEW pairs of ports 1..65535, each OLD once, as 80:8080,443:8443", {}, ""},
     {"keep", "PORTSHIM_KEEP", "on", "off, on", kBooleans, "off"},
     {"expand", "PORTSHIM_EXPAND", "on", "off, on", kBooleans, "off"},
+    {"code", "PORTSHIM_CODE", "", "report, off, rewrite", kCodes, "report"},
     {"log-format", "PORTSHIM_LOG_FORMAT", "", "auto, text, systemd, json", kLogFormats, "auto"},
     {"log-level", "PORTSHIM_LOG_LEVEL", "", "warning, info, error, debug", kLogLevels, ""},
     {"check", "", "text", "text, json", Words(kChecks).subspan(1), ""},
@@ -66,8 +68,7 @@ struct LaterOption {
   std::string_view name;
   bool needs_value;
 };
-constexpr std::array<LaterOption, 13> kLaterOptions{{
-    {"code", true},
+constexpr std::array<LaterOption, 12> kLaterOptions{{
     {"termination-log", true},
     {"install", true},
     {"pid", true},
@@ -174,6 +175,7 @@ Options merge_options(const Invocation& outer, const Invocation& inner) {
           .map = winner("map").map,
           .keep = winner("keep").keep,
           .expand = winner("expand").expand,
+          .code = winner("code").code,
           .log_format = winner("log-format").log_format,
           .log_level = winner(level_given ? "log-level" : "mode").log_level,
           .check = winner("check").check,
@@ -201,6 +203,10 @@ static void validate(boost::any& value, const std::vector<std::string>& text, Ch
   value = check;
 }
 
+static void validate(boost::any& value, const std::vector<std::string>& text, Code* /*type*/, int /*overload*/) {
+  value = word_as<Code>(kCodes, text.front());
+}
+
 static void validate(boost::any& value, const std::vector<std::string>& text, Floor* /*type*/, int /*overload*/) {
   if (const auto port = read_port(text.front(), 0)) {
     value = Floor{.kind = FloorKind::number, .number = *port};
@@ -222,6 +228,7 @@ class Values {
         ("map", po::value<PortMap>()->notifier([this](const PortMap& map) { options_.map = map.ports; }))    //
         ("keep", po::value(&options_.keep))                                                                  //
         ("expand", po::value(&options_.expand))                                                              //
+        ("code", po::value(&options_.code))                                                                  //
         ("log-format", po::value(&format_))                                                                  //
         ("log-level", po::value<LogLevel>()->notifier([this](LogLevel level) { level_ = level.severity; }))  //
         ("check", po::value(&options_.check))                                                                //
@@ -441,6 +448,8 @@ OPTION        VARIABLE             VALUES, the default first
                                    keep a low port that the kernel allows, and add the new one
 --expand      PORTSHIM_EXPAND      off, on
                                    fill in $NAME, ${NAME}, ${NAME:-default} in URLs and ports
+--code        PORTSHIM_CODE        report, off, rewrite
+                                   what to do about ports that the app's code sets, see below
 --log-format  PORTSHIM_LOG_FORMAT  auto, text, systemd, json
                                    auto follows Logging__Console__FormatterName
 --log-level   PORTSHIM_LOG_LEVEL   warning (in explain: info), info, error, debug
@@ -460,6 +469,11 @@ Floors:
   portable  at least 1024 unless the app can use CAP_NET_BIND_SERVICE: the same on every host
   kernel    what this host says (net.ipv4.ip_unprivileged_port_start)
   PORT      this one, for everyone
+
+Ports in the app's code (as ListenAnyIP(80), read from App.dll):
+  report    say which they are, and which setting would move them
+  off       do not read the code
+  rewrite   with --mode=rewrite, also set what moves them, where that is safe
 
 Called by another name, as through a link /usr/bin/dotnet, portshim starts the real program of that
 name; all arguments are its own, and options come from variables alone.

@@ -19,6 +19,8 @@ namespace portshim::options {
 
 enum class Mode : std::uint8_t { off, explain, validate, rewrite };
 enum class Check : std::uint8_t { no, text, json };
+/// What is done about endpoints that the app's code sets.
+enum class Code : std::uint8_t { report, off, rewrite };
 enum class FloorKind : std::uint8_t { portable, kernel, number };
 
 struct Floor {
@@ -33,6 +35,7 @@ struct Options {
   std::map<std::uint16_t, std::uint16_t> map;  ///< old port to new port, both 1..65535
   bool keep = false;
   bool expand = false;
+  Code code = Code::report;
   log::Format log_format = log::Format::text;
   finding::Severity log_level = finding::Severity::warning;  ///< where nothing is set: info in explain
   Check check = Check::no;

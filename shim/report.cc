@@ -6,6 +6,7 @@
 #include <rapidjson/stringbuffer.h>
 
 #include <algorithm>
+#include <iterator>
 #include <string_view>
 #include <vector>
 
@@ -31,6 +32,10 @@ const std::vector<edit::Edit>& edits_of(const Report& report) {
 
 const std::vector<Prediction>& after_of(const Report& report) {
   return rewrites(report) ? report.situation.plan.predictions : report.situation.predictions;
+}
+
+const std::vector<Prediction>& likely_after_of(const Report& report) {
+  return rewrites(report) ? report.situation.code.likely_after : report.situation.code.likely;
 }
 
 std::string_view verdict_of(const Report& report) {
@@ -72,6 +77,7 @@ class Json {
  public:
   std::string write(const Report& report) {
     const diagnosis::Situation& s = report.situation;
+    code_ = &s.code;
     out_.StartObject();
     member("version", PORTSHIM_VERSION);
     member("mode", options::to_string(s.options.mode));
@@ -79,9 +85,9 @@ class Json {
     identity(s);
     app(s.app);
     files(s.settings_files);
-    predictions("predictions", s.predictions);
+    predictions("predictions", s.predictions, s.code.likely);
     edits(edits_of(report));
-    predictions("after", after_of(report));
+    predictions("after", after_of(report), likely_after_of(report));
     findings(report.diagnosis.findings);
     out_.EndObject();
     return std::string(buffer_.GetString(), buffer_.GetSize()) + "\n";
@@ -175,10 +181,13 @@ class Json {
     out_.EndObject();
   }
 
-  void predictions(std::string_view name, const std::vector<Prediction>& predictions) {
+  /// `likely`: the same, with the calls of the app's code; empty where it has none.
+  void predictions(std::string_view name, const std::vector<Prediction>& predictions,
+                   const std::vector<Prediction>& likely) {
     key(name);
     out_.StartArray();
-    for (const Prediction& prediction : predictions) {
+    for (std::size_t i = 0; i < predictions.size(); ++i) {
+      const Prediction& prediction = predictions[i];
       out_.StartObject();
       member("builder", hosting::to_string(prediction.builder));
       number("major", prediction.major);
@@ -188,6 +197,7 @@ class Json {
       out_.EndArray();
       key("likely");
       out_.StartArray();
+      for (const Endpoint& one : situation::likely_endpoints(*code_, likely, i)) endpoint(one);
       out_.EndArray();
       failure(prediction.strict.failure);
       out_.EndObject();
@@ -242,6 +252,7 @@ class Json {
     out_.EndArray();
   }
 
+  const situation::Code* code_ = nullptr;
   rapidjson::StringBuffer buffer_;
   rapidjson::PrettyWriter<rapidjson::StringBuffer> out_{buffer_};
 };
@@ -261,14 +272,15 @@ std::string line_of(const Prediction& prediction) {
   return line;
 }
 
-/// Predictions with the same outcome on one line.
-std::string list(const std::vector<Prediction>& predictions) {
+/// Predictions with the same outcome on one line; `lines` are those of the predictions, "" where nothing is to be said.
+std::string list(const std::vector<Prediction>& predictions, const std::vector<std::string>& lines) {
   std::vector<std::pair<std::string, std::vector<std::string>>> groups;
-  for (const Prediction& prediction : predictions) {
-    const std::string line = line_of(prediction);
+  for (std::size_t i = 0; i < predictions.size(); ++i) {
+    const std::string& line = lines[i];
+    if (line.empty()) continue;
     auto group = std::ranges::find(groups, line, &std::pair<std::string, std::vector<std::string>>::first);
     if (group == groups.end()) group = groups.insert(groups.end(), {line, {}});
-    group->second.push_back(fmt::format("{} {}", hosting::to_string(prediction.builder), prediction.major));
+    group->second.push_back(situation::name_prediction(predictions[i]));
   }
   std::string out;
   for (const auto& [line, builders] : groups) {
@@ -278,6 +290,27 @@ std::string list(const std::vector<Prediction>& predictions) {
         all ? "whatever builder and version the app uses" : fmt::format("with {}", fmt::join(builders, ", ")));
   }
   return out;
+}
+
+std::string list(const std::vector<Prediction>& predictions) {
+  std::vector<std::string> lines(predictions.size());
+  std::ranges::transform(predictions, lines.begin(), line_of);
+  return list(predictions, lines);
+}
+
+/// What the code is likely to bind.
+std::string list_likely(const std::vector<Prediction>& likely, const situation::Code& code) {
+  std::vector<std::string> lines;
+  for (std::size_t i = 0; i < likely.size(); ++i) {
+    std::string& line = lines.emplace_back();
+    for (const Endpoint& endpoint : situation::likely_endpoints(code, likely, i)) {
+      const code::Call& call = code.calls[endpoint.source.origin().index];
+      line += fmt::format("{}{} ({})", line.empty() ? "" : ", ", finding::quote(address::to_string(endpoint.target)),
+                          situation::name_call(call));
+    }
+  }
+  const std::string list = portshim::report::list(likely, lines);
+  return list.empty() ? "" : "and its code is likely to bind, in place of these or beside them:\n" + list;
 }
 
 std::string name_app(const runtime::App& app) {
@@ -320,11 +353,13 @@ std::string as_text(const Report& report) {
                                                        : fmt::format("{}, no lower port is to be used", s.rules.floor));
   out += fmt::format("app:      {}\n", name_app(s.app));
   for (const std::string& path : s.settings_files) out += fmt::format("file:     {}\n", finding::quote(path));
-  out += "Kestrel would bind, unless the app sets its ports in code:\n" + list(s.predictions);
+  out += situation::unless_code(s).empty() ? "Kestrel would bind:\n"
+                                           : "Kestrel would bind, unless the app sets its ports in code:\n";
+  out += list(s.predictions) + list_likely(s.code.likely, s.code);
   if (!edits_of(report).empty()) {
     out += "changes:\n";
     for (const edit::Edit& edit : edits_of(report)) out += text_of(edit);
-    out += "after them it binds:\n" + list(after_of(report));
+    out += "after them it binds:\n" + list(after_of(report)) + list_likely(s.code.likely_after, s.code);
   }
   out += report.diagnosis.findings.empty() ? "findings: none\n" : "findings:\n";
   for (const finding::Finding& finding : report.diagnosis.findings) out += log::as_text(finding, false);

@@ -14,13 +14,15 @@ MODES = ("off", "explain", "validate", "rewrite")
 ON = ("1", "true", "yes", "on", "TRUE", "Yes", "oN")
 OFF = ("0", "false", "no", "off", "FALSE", "No", "oFF")
 VARIABLES = {"mode": "PORTSHIM", "floor": "PORTSHIM_FLOOR", "map": "PORTSHIM_MAP", "keep": "PORTSHIM_KEEP",
-             "expand": "PORTSHIM_EXPAND", "log-format": "PORTSHIM_LOG_FORMAT", "log-level": "PORTSHIM_LOG_LEVEL"}
+             "expand": "PORTSHIM_EXPAND", "code": "PORTSHIM_CODE", "log-format": "PORTSHIM_LOG_FORMAT",
+             "log-level": "PORTSHIM_LOG_LEVEL"}
 VALID = {"mode": "off, explain, validate, rewrite", "floor": "portable, kernel, or a port 0..65535",
          "map": "OLD:NEW pairs of ports 1..65535, each OLD once, as 80:8080,443:8443", "keep": "off, on",
-         "expand": "off, on", "log-format": "auto, text, systemd, json", "log-level": "warning, info, error, debug",
-         "check": "text, json"}
-VALUE = {"mode": "rewrite", "floor": "kernel", "map": "80:5000", "log-format": "text", "log-level": "info"}
-LATER = {"code": "rewrite", "termination-log": "/dev/null", "install": "/tmp/x", "pid": "1", "assume": "uid=1",
+         "expand": "off, on", "code": "report, off, rewrite", "log-format": "auto, text, systemd, json",
+         "log-level": "warning, info, error, debug", "check": "text, json"}
+VALUE = {"mode": "rewrite", "floor": "kernel", "map": "80:5000", "code": "off", "log-format": "text",
+         "log-level": "info"}
+LATER = {"termination-log": "/dev/null", "install": "/tmp/x", "pid": "1", "assume": "uid=1",
          "grace": "5", "signal-map": "TERM:INT", "exit-map": "143:0", "guard": "strict", "user": "app"}
 LATER_SWITCHES = ("init", "group", "keep-net-bind")
 
@@ -237,7 +239,8 @@ class WrongCommandLine(OptionsTest):
         for option, value, hint in (("mode", "rewrit", "; did you mean rewrite?"), ("mode", "bogus", ""),
                                     ("floor", "kernal", "; did you mean kernel?"), ("floor", "65536", ""),
                                     ("floor", "-1", ""), ("floor", "80a", ""), ("keep", "maybe", ""),
-                                    ("expand", "offf", "; did you mean off?"), ("log-format", "xml", ""),
+                                    ("expand", "offf", "; did you mean off?"),
+                                    ("code", "raport", "; did you mean report?"), ("log-format", "xml", ""),
                                     ("log-format", "jsno", "; did you mean json?"),
                                     ("log-level", "warn", ""), ("check", "jsn", "; did you mean json?")):
             with self.subTest(option=option, value=value):
@@ -252,7 +255,7 @@ class WrongCommandLine(OptionsTest):
                                    f"--{option} needs a value (valid: {VALID[option]})", f"write --{option}=VALUE")
 
     def test_an_empty_value_is_valid_for_the_map_alone(self):
-        for option in ("mode", "floor", "keep", "expand", "log-format", "log-level", "check"):
+        for option in ("mode", "floor", "keep", "expand", "code", "log-format", "log-level", "check"):
             with self.subTest(option=option):
                 self.assertRefused(self.with_options(f"--{option}="), 125,
                                    f"--{option}= is not valid (valid: {VALID[option]})")

@@ -34,8 +34,10 @@
 #include "shim/address.h"
 #include "shim/files.h"
 #include "shim/hosting.h"
+#include "shim/lever.h"
 #include "shim/policy.h"
 #include "shim/system.h"
+#include "tests/support/app_code.h"
 #include "tests/support/base64.h"
 
 namespace {
@@ -143,13 +145,15 @@ hosting::Input input_of(const Json& one, const Directory& directory, const Optio
                        .application = "oracle",
                        .base_directory = options.base,
                        .certificate_in_code = one.HasMember("cert") && one["cert"].GetBool(),
+                       .passes_arguments = !one.HasMember("noargs"),
+                       .code = support::calls_of(one),
                        .majors = {8, 9, 10}};
   if (one.HasMember("env")) {
     for (const auto& pair : one["env"].GetArray()) {
       input.environment.push_back(directory.filled_in(pair[0]) + "=" + directory.filled_in(pair[1]));
     }
   }
-  if (one.HasMember("argv") && !one.HasMember("noargs")) {
+  if (one.HasMember("argv")) {
     for (const auto& word : one["argv"].GetArray()) input.argv.push_back(directory.filled_in(word));
   }
   if (one.HasMember("majors")) {
@@ -280,13 +284,13 @@ std::string_view to_string(policy::Outcome outcome) {
   return "?";
 }
 
-void write_environment(const policy::Plan& plan, const std::function<std::string(std::string)>& emptied,
-                       Writer& writer) {
+void write_environment(const hosting::Input& after, const std::vector<std::size_t>& removed,
+                       const std::function<std::string(std::string)>& emptied, Writer& writer) {
   writer.Key("env");
   writer.StartArray();
-  for (std::size_t i = kHarness.size(); i < plan.after.environment.size(); ++i) {
-    if (std::ranges::find(plan.removed, i) != plan.removed.end()) continue;
-    const std::string& entry = plan.after.environment[i];
+  for (std::size_t i = kHarness.size(); i < after.environment.size(); ++i) {
+    if (std::ranges::find(removed, i) != removed.end()) continue;
+    const std::string& entry = after.environment[i];
     const std::size_t equals = entry.find('=');
     writer.StartArray();
     write(writer, emptied(entry.substr(0, equals)));
@@ -294,6 +298,21 @@ void write_environment(const policy::Plan& plan, const std::function<std::string
     writer.EndArray();
   }
   writer.EndArray();
+}
+
+/// The members of the case, with another environment and other arguments.
+void write_case(const Json& one, const hosting::Input& after, const std::vector<std::size_t>& removed,
+                const std::function<std::string(std::string)>& emptied, Writer& writer) {
+  for (const auto& member : one.GetObject()) {
+    const std::string name = text_of(member.name);
+    if (name == "env" || name == "argv") continue;
+    writer.Key(name.c_str());
+    member.value.Accept(writer);
+  }
+  write_environment(after, removed, emptied, writer);
+  std::vector<std::string> arguments(after.argv.begin() + kCommand.size(), after.argv.end());
+  for (std::string& word : arguments) word = emptied(std::move(word));
+  write(writer, "argv", arguments);
 }
 
 void write_moves(const policy::Plan& plan, Writer& writer) {
@@ -330,19 +349,29 @@ void rewrite(const Json& one, const Options& options, Writer& writer) {
   const auto emptied = [&](std::string text) { return directory.emptied(std::move(text), options.base); };
 
   writer.StartObject();
-  for (const auto& member : one.GetObject()) {
-    const std::string name = text_of(member.name);
-    if (name == "env" || name == "argv") continue;
-    writer.Key(name.c_str());
-    member.value.Accept(writer);
-  }
-  write_environment(plan, emptied, writer);
-  std::vector<std::string> arguments(plan.after.argv.begin() + kCommand.size(), plan.after.argv.end());
-  for (std::string& word : arguments) word = emptied(std::move(word));
-  write(writer, "argv", arguments);
+  write_case(one, plan.after, plan.removed, emptied, writer);
   write_moves(plan, writer);
   writer.Key("ambiguous");
   writer.Bool(std::ranges::any_of(before, [](const auto& prediction) { return prediction.variant > 0; }));
+  writer.EndObject();
+}
+
+/// The case with the lever for what its code binds low, or null.
+void pull_lever(const Json& one, const Options& options, Writer& writer) {
+  const Directory directory(one);
+  hosting::Input input = input_of(one, directory, options);
+  const system::Linux system;
+  const files::Reader reader(system, input.current_directory);
+  input.files = &reader;
+  const auto lever = lever::find(input, {});
+  if (!lever) {
+    writer.Null();
+    return;
+  }
+  writer.StartObject();
+  write_case(
+      one, lever->after, lever->removed,
+      [&](std::string text) { return directory.emptied(std::move(text), options.base); }, writer);
   writer.EndObject();
 }
 
@@ -416,6 +445,7 @@ int main(int argc, char** argv) {
   const Options options = parse_options({argv, static_cast<std::size_t>(argc)});
   const auto answer = options.mode == "predict"     ? predict
                       : options.mode == "rewrite"   ? rewrite
+                      : options.mode == "lever"     ? pull_lever
                       : options.mode == "addresses" ? resolve
                                                     : nullptr;
   if (answer == nullptr) return EXIT_FAILURE;

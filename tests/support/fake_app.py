@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import portshim_test
-from portshim_test import NetworkNamespace, PortshimTest, Result, Stage, Text, as_uid
+from portshim_test import SOURCE_DIR, NetworkNamespace, PortshimTest, Result, Stage, Text, as_uid
 
 UNPRIVILEGED_UID = 1654  # user `app` of Microsoft's images
 LOW_PORTS_DENIED = 1024  # net.ipv4.ip_unprivileged_port_start of Podman, CRI-O, ECS, containerd 1
@@ -41,7 +41,8 @@ class FakeAppTest(PortshimTest):
     def add_assembly(self, name: str, framework: str | None = "Microsoft.AspNetCore.App",
                      version: str = "10.0.0") -> Path:
         """NAME.dll and its runtimeconfig.json; without a framework the latter is left out."""
-        assembly = self.write(f"app/{name}.dll", "MZ")
+        # A real assembly, whose code says nothing of hosts or ports.
+        assembly = self.write(f"app/{name}.dll", (SOURCE_DIR / "tests/data/assemblies/small.dll").read_bytes())
         if framework is not None:
             self.write(f"app/{name}.runtimeconfig.json",
                        json.dumps({"runtimeOptions": {"framework": {"name": framework, "version": version}}}))

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "shim/files.h"
+#include "shim/likely.h"
 #include "tests/support/fake_system.h"
 
 namespace portshim::diagnosis {
@@ -37,13 +38,16 @@ struct Case {
   Words arguments;
   std::map<std::string, std::string> files;  ///< by name, in the content root
   bool capability_not_usable = false;
+  std::vector<code::Call> calls;  ///< of the app's code
+  bool code_is_read = false;      ///< and there is nothing else in it
+  std::vector<Builder> builders = {Builder::wab, Builder::slim, Builder::gh, Builder::wh};
 
   Case() { options.mode = Mode::rewrite; }
 
   Diagnosis diagnose() {
     hosting::Input input{.environment = environment, .argv = {"dotnet", "App.dll"}, .first_argument = 2};
     input.argv.insert(input.argv.end(), arguments.begin(), arguments.end());
-    input.builders = {Builder::wab, Builder::slim, Builder::gh, Builder::wh};
+    input.builders = builders;
     input.majors = {10};
     support::FakeSystem system;
     system.directory("/app");
@@ -61,7 +65,11 @@ struct Case {
     rules.keep = options.keep;
     rules.map = options.map;
     const auto predictions = hosting::predict(input);
-    const policy::Plan plan = policy::make_plan(input, rules);
+    policy::Plan plan = policy::make_plan(input, rules);
+    situation::Code code{.complete = code_is_read, .calls = calls, .likely = likely::predict(input, calls)};
+    const bool moves_code = options.mode == Mode::rewrite && options.code == options::Code::rewrite;
+    code.hidden = likely::predict_hidden(input, calls, code.likely);
+    likely::pull_lever(code, input, plan, rules, options.mode == Mode::rewrite, moves_code);
     return diagnosis::diagnose({.options = options,
                                 .app = app,
                                 .identity = identity,
@@ -69,6 +77,7 @@ struct Case {
                                 .input = input,
                                 .predictions = predictions,
                                 .plan = plan,
+                                .code = code,
                                 .capability_not_usable = capability_not_usable});
   }
 
@@ -146,8 +155,9 @@ TEST(Diagnosis, ASettingThatLosesIsNamedWithTheWinner) {
 }
 
 TEST(Diagnosis, AnEmptySettingThatHidesAnotherIsNamed) {
-  EXPECT_EQ(of({"ASPNETCORE_URLS=http://+:8080", "URLS="}).find(Id::no_effect).what,
-            "ASPNETCORE_URLS=http://+:8080 has no effect: URLS=, which is empty, hides it");
+  EXPECT_EQ(
+      of({"ASPNETCORE_URLS=http://+:8080", "URLS="}).find(Id::no_effect).what,
+      "ASPNETCORE_URLS=http://+:8080 has no effect with WebApplication.CreateBuilder: URLS=, which is empty, hides it");
 }
 
 TEST(Diagnosis, AFileThatEndsTheAppIsNamedWithThePlaceOfTheError) {
@@ -486,6 +496,164 @@ TEST(Diagnosis, APlaceholderThatCouldNotBeFilledInIsStillNamed) {
   Case c = of({"ASPNETCORE_URLS=http://+:${NOPE}"});
   c.options.expand = true;
   EXPECT_EQ(c.find(Id::placeholder).severity, Severity::warning);
+}
+
+// ---- The app's code ----------------------------------------------------------------------------------------------
+
+Case with_code(std::vector<code::Call> calls, Words environment = {}, Mode mode = Mode::explain) {
+  Case c = of(std::move(environment), mode);
+  for (code::Call& call : calls) {
+    call.assembly = "App.dll";
+    call.method = "Program.<Main>$";
+  }
+  c.calls = std::move(calls);
+  c.code_is_read = true;
+  c.builders = {Builder::wab};
+  return c;
+}
+
+code::Call listen_any(std::uint16_t port) {
+  return {.kind = code::Kind::listen,
+          .api = "ListenAnyIP",
+          .arguments = std::to_string(port),
+          .target = {.https = false, .bind = address::Bind::any, .address = {}, .port = port}};
+}
+
+code::Call use_urls(const std::string& urls) {
+  return {.kind = code::Kind::setting, .api = "UseUrls", .arguments = urls, .key = "urls", .value = urls};
+}
+
+TEST(DiagnosisOfCode, ALowPortNamesTheCallAndTheSettingThatMovesIt) {
+  const Finding finding = with_code({listen_any(80)}).find(Id::code_port);
+  EXPECT_EQ(finding.severity, Severity::warning);
+  EXPECT_EQ(finding.what,
+            "App.dll, Program.<Main>$: ListenAnyIP(80) asks for port 80, which uid 1654 cannot bind here");
+  EXPECT_EQ(finding.did,
+            "nothing: only PORTSHIM=rewrite with PORTSHIM_CODE=rewrite changes settings for what code does");
+  EXPECT_EQ(finding.next,
+            "set ASPNETCORE_URLS=http://*:8080 and ASPNETCORE_PREFERHOSTINGURLS=true, which moves it; better, take the "
+            "port out of the code, and set ASPNETCORE_HTTP_PORTS");
+}
+
+TEST(DiagnosisOfCode, ItIsNoReasonToRefuse) {
+  Case c = with_code({listen_any(80)}, {}, Mode::validate);
+  EXPECT_FALSE(c.diagnose().refuse);
+  EXPECT_EQ(c.find(Id::code_port).severity, Severity::warning);
+}
+
+TEST(DiagnosisOfCode, WhereNoSettingMovesItThatIsSaid) {
+  EXPECT_THAT(with_code({listen_any(80), use_urls("http://*:5000")}).find(Id::code_port).next,
+              HasSubstr("no setting is known that moves it"));
+}
+
+TEST(DiagnosisOfCode, RewriteOfCodeSetsTheLever) {
+  Case c = with_code({use_urls("http://*:80")}, {}, Mode::rewrite);
+  EXPECT_THAT(c.find(Id::code_port).did, HasSubstr("nothing: only"));
+  c.options.code = options::Code::rewrite;
+  EXPECT_EQ(c.find(Id::code_port).did, "Kestrel__Endpoints__Http__Url=http://*:8080");
+}
+
+TEST(DiagnosisOfCode, RewriteOfCodeLeavesAloneWhatIsNotSafe) {
+  code::Call call = listen_any(80);
+  call.has_options = true;
+  Case c = with_code({call}, {}, Mode::rewrite);
+  c.options.code = options::Code::rewrite;
+  EXPECT_THAT(c.find(Id::code_port).did, HasSubstr("nothing: it is done only where"));
+  EXPECT_THAT(c.find(Id::code_port).next, HasSubstr("what the call configures beside the port is lost"));
+}
+
+TEST(DiagnosisOfCode, ASocketBesideKestrelIsMovedByNothing) {
+  const Finding finding =
+      with_code({{.kind = code::Kind::socket,
+                  .api = "TcpListener",
+                  .arguments = "IPAddress.Any, 25",
+                  .target = {.https = false, .bind = address::Bind::any, .address = {}, .port = 25}}})
+          .find(Id::code_port);
+  EXPECT_THAT(finding.what, HasSubstr("TcpListener(IPAddress.Any, 25) asks for port 25"));
+  EXPECT_EQ(finding.next, "change the code: no setting of ASP.NET Core reaches it");
+}
+
+TEST(DiagnosisOfCode, AConfiguredLowPortThatCodeOverridesIsNoReasonToRefuse) {
+  Case c = with_code({use_urls("http://*:5000")}, {"ASPNETCORE_URLS=http://+:80"}, Mode::validate);
+  EXPECT_FALSE(c.diagnose().refuse);
+  EXPECT_EQ(c.find(Id::low_port).what, "");
+  const Finding finding = c.find(Id::code_overrides);
+  EXPECT_EQ(finding.severity, Severity::info);
+  EXPECT_EQ(finding.what,
+            "ASPNETCORE_URLS=http://+:80 is likely to have no effect: App.dll, Program.<Main>$: "
+            "UseUrls(http://*:5000) takes its place");
+  // The same call, and a configuration that beats it.
+  c.environment.push_back("Kestrel__Endpoints__Http__Url=http://+:81");
+  EXPECT_TRUE(c.diagnose().refuse);
+}
+
+TEST(DiagnosisOfCode, AFailureThatCodePreventsIsNoReasonToRefuse) {
+  Case c = with_code({use_urls("http://*:5000")}, {"ASPNETCORE_URLS=garbage"}, Mode::validate);
+  EXPECT_FALSE(c.diagnose().refuse);
+  EXPECT_EQ(c.find(Id::will_fail).severity, Severity::warning);
+  c.calls.clear();
+  EXPECT_TRUE(c.diagnose().refuse);
+}
+
+TEST(DiagnosisOfCode, WhatIsComputedAtRunTimeIsInformation) {
+  code::Call call{
+      .kind = code::Kind::listen, .api = "ListenAnyIP", .arguments = "computed at run time", .known = false};
+  const Finding finding = with_code({call}).find(Id::code_unknown);
+  EXPECT_EQ(finding.severity, Severity::info);
+  EXPECT_THAT(finding.what, HasSubstr("ListenAnyIP(computed at run time) sets an endpoint"));
+}
+
+TEST(DiagnosisOfCode, WhereTheCodeWasReadTheReservationIsGone) {
+  EXPECT_THAT(of({"ASPNETCORE_URLS=http://+:80"}).find(Id::low_port).next,
+              HasSubstr("; all this unless the app sets its ports in code"));
+  EXPECT_THAT(with_code({}, {"ASPNETCORE_URLS=http://+:80"}).find(Id::low_port).next, Not(HasSubstr("unless")));
+  EXPECT_THAT(with_code({{.kind = code::Kind::configuration}}, {"ASPNETCORE_URLS=http://+:80"}).find(Id::low_port).next,
+              HasSubstr("; all this unless settings that the app's code adds say otherwise"));
+}
+
+TEST(DiagnosisOfCode, OfTwoCallsOfWhichOneHidesTheOtherBothAreLikely) {
+  Case c = with_code({use_urls("http://*:80"), use_urls("http://localhost:5123")}, {}, Mode::rewrite);
+  c.options.code = options::Code::rewrite;
+  const Finding finding = c.find(Id::code_port);
+  EXPECT_THAT(finding.what, HasSubstr("UseUrls(http://*:80) asks for port 80"));
+  EXPECT_THAT(finding.did, HasSubstr("nothing")) << "which of them runs is not known";
+}
+
+TEST(DiagnosisOfCode, AConfiguredPortThatWorksIsNotMovedForCode) {
+  Case c = with_code({use_urls("http://*:80")}, {"ASPNETCORE_HTTP_PORTS=9009"}, Mode::rewrite);
+  c.options.code = options::Code::rewrite;
+  EXPECT_THAT(c.find(Id::code_port).did, HasSubstr("nothing"));
+  c.environment = {"ASPNETCORE_HTTP_PORTS=8080"};
+  EXPECT_EQ(c.find(Id::code_port).did, "Kestrel__Endpoints__Http__Url=http://*:8080") << "it stays on 8080";
+}
+
+TEST(DiagnosisOfCode, WithKeepTheCodeIsLeftAloneAndTheAdviceStays) {
+  Case c = with_code({use_urls("http://*:80")}, {}, Mode::rewrite);
+  c.options.code = options::Code::rewrite;
+  c.options.keep = true;
+  EXPECT_EQ(c.find(Id::code_port).did, "nothing: PORTSHIM_KEEP is on");
+  EXPECT_THAT(c.find(Id::code_port).next, HasSubstr("set Kestrel__Endpoints__Http__Url=http://*:8080, which moves it"));
+}
+
+TEST(DiagnosisOfCode, TheAdviceIsForTheSettingsAsTheyAreWhereNothingIsRewritten) {
+  Case c = with_code({listen_any(80)});
+  c.arguments = {"--urls", "http://+:80"};
+  EXPECT_THAT(c.find(Id::code_port).next,
+              HasSubstr("start it with --urls http://*:8080 --preferHostingUrls true, which moves it"));
+}
+
+TEST(DiagnosisOfCode, ANewPortThatIsTakenIsTold) {
+  Case c = with_code({listen_any(80)}, {}, Mode::rewrite);
+  c.options.code = options::Code::rewrite;
+  c.rules.verdict = [](const Target& target) { return target.port == 80 ? Verdict::denied : Verdict::taken; };
+  EXPECT_THAT(c.find(Id::new_port_taken).what, HasSubstr("port 8080, to which App.dll, Program.<Main>$"));
+}
+
+TEST(DiagnosisOfCode, WhereAnotherSectionIsReadNothingIsRewritten) {
+  Case c = with_code({listen_any(80), {.kind = code::Kind::kestrel_section, .api = "Configure", .key = "MyKestrel"}},
+                     {}, Mode::rewrite);
+  c.options.code = options::Code::rewrite;
+  EXPECT_THAT(c.find(Id::code_port).did, HasSubstr("nothing"));
 }
 
 }  // namespace

@@ -138,13 +138,14 @@ TEST(CommandLine, ValuesOfCheckFollowTheEqualsSignOnly) {
 }
 
 TEST(CommandLine, ValuesMatchInAnyCase) {
-  const Invocation result = with_options(
-      {"--mode=ReWrite", "--floor=KERNEL", "--keep=ON", "--expand=True", "--log-format=JSON", "--log-level=Error"});
+  const Invocation result = with_options({"--mode=ReWrite", "--floor=KERNEL", "--keep=ON", "--expand=True",
+                                          "--code=Off", "--log-format=JSON", "--log-level=Error"});
   EXPECT_EQ(refused(result), "");
   EXPECT_EQ(result.options.mode, Mode::rewrite);
   EXPECT_EQ(result.options.floor, (Floor{FloorKind::kernel, 0}));
   EXPECT_TRUE(result.options.keep);
   EXPECT_TRUE(result.options.expand);
+  EXPECT_EQ(result.options.code, Code::off);
   EXPECT_EQ(result.options.log_format, log::Format::json);
   EXPECT_EQ(result.options.log_level, Severity::error);
 }
@@ -411,7 +412,7 @@ TEST(CommandLine, HelpBehindCommandIsTheAppsOwn) {
 // --- Later versions ---
 
 TEST(LaterVersions, TheirOptionsAreRefused) {
-  for (const std::string option : {"--code", "--termination-log", "--install", "--pid", "--assume", "--init", "--grace",
+  for (const std::string option : {"--termination-log", "--install", "--pid", "--assume", "--init", "--grace",
                                    "--group", "--signal-map", "--exit-map", "--guard", "--user", "--keep-net-bind"}) {
     EXPECT_EQ(refused(with_options({option + "=x"})), "PS904: " + option + ": not in this version");
     EXPECT_EQ(refused(parse(Strings{"portshim", option}, {})), "PS904: " + option + ": not in this version");
@@ -446,9 +447,9 @@ TEST(LaterVersions, AWrongCommandLineIsReportedBeforeTheUser) {
 }
 
 TEST(LaterVersions, TheirOtherVariablesAreIgnored) {
-  const Invocation result = with_variables(
-      {"PORTSHIM_CODE=x", "PORTSHIM_TERMINATION_LOG=/x", "PORTSHIM_INIT=1", "PORTSHIM_GRACE=x", "PORTSHIM_GROUP=x",
-       "PORTSHIM_SIGNAL_MAP=x", "PORTSHIM_EXIT_MAP=x", "PORTSHIM_GUARD=strict", "PORTSHIM_KEEP_NET_BIND=1"});
+  const Invocation result = with_variables({"PORTSHIM_TERMINATION_LOG=/x", "PORTSHIM_INIT=1", "PORTSHIM_GRACE=x",
+                                            "PORTSHIM_GROUP=x", "PORTSHIM_SIGNAL_MAP=x", "PORTSHIM_EXIT_MAP=x",
+                                            "PORTSHIM_GUARD=strict", "PORTSHIM_KEEP_NET_BIND=1"});
   EXPECT_FALSE(result.refusal);
   EXPECT_THAT(result.invalid, IsEmpty());
   EXPECT_EQ(result.options, Options{});
@@ -457,15 +458,16 @@ TEST(LaterVersions, TheirOtherVariablesAreIgnored) {
 // --- Variables ---
 
 TEST(Variables, SetTheirOptions) {
-  const Invocation result =
-      with_variables({"PORTSHIM=Validate", "PORTSHIM_FLOOR=1000", "PORTSHIM_MAP=80:8080", "PORTSHIM_KEEP=yes",
-                      "PORTSHIM_EXPAND=1", "PORTSHIM_LOG_FORMAT=systemd", "PORTSHIM_LOG_LEVEL=debug"});
+  const Invocation result = with_variables({"PORTSHIM=Validate", "PORTSHIM_FLOOR=1000", "PORTSHIM_MAP=80:8080",
+                                            "PORTSHIM_KEEP=yes", "PORTSHIM_EXPAND=1", "PORTSHIM_CODE=rewrite",
+                                            "PORTSHIM_LOG_FORMAT=systemd", "PORTSHIM_LOG_LEVEL=debug"});
   EXPECT_THAT(result.invalid, IsEmpty());
   EXPECT_EQ(result.options, (Options{.mode = Mode::validate,
                                      .floor = {FloorKind::number, 1000},
                                      .map = {{80, 8080}},
                                      .keep = true,
                                      .expand = true,
+                                     .code = Code::rewrite,
                                      .log_format = log::Format::systemd,
                                      .log_level = Severity::debug}));
   EXPECT_THAT(result.given, IsEmpty()) << "only the command line counts as given";
@@ -480,15 +482,15 @@ TEST(Variables, TheModesVariableTakesBooleans) {
 
 TEST(Variables, TheCommandLineWins) {
   const Invocation result =
-      with_options({"--mode=explain", "--floor=kernel", "--map=80:1", "--keep=no", "--expand=no", "--log-format=text",
-                    "--log-level=error"},
+      with_options({"--mode=explain", "--floor=kernel", "--map=80:1", "--keep=no", "--expand=no", "--code=report",
+                    "--log-format=text", "--log-level=error"},
                    {"PORTSHIM=rewrite", "PORTSHIM_FLOOR=7", "PORTSHIM_MAP=80:2", "PORTSHIM_KEEP=1", "PORTSHIM_EXPAND=1",
-                    "PORTSHIM_LOG_FORMAT=json", "PORTSHIM_LOG_LEVEL=debug"});
+                    "PORTSHIM_CODE=off", "PORTSHIM_LOG_FORMAT=json", "PORTSHIM_LOG_LEVEL=debug"});
   EXPECT_EQ(
       result.options,
       (Options{
           .mode = Mode::explain, .floor = {FloorKind::kernel, 0}, .map = {{80, 1}}, .log_level = Severity::error}));
-  EXPECT_THAT(result.given, ElementsAre("expand", "floor", "keep", "log-format", "log-level", "map", "mode"));
+  EXPECT_THAT(result.given, ElementsAre("code", "expand", "floor", "keep", "log-format", "log-level", "map", "mode"));
 }
 
 TEST(Variables, AnInvalidOneThatTheCommandLineReplacesIsNotLookedAt) {
@@ -684,8 +686,8 @@ TEST(Nesting, TheOuterCommandLineWinsOverVariables) {
 TEST(Nesting, EveryOptionOfEitherCommandLineCounts) {
   const Invocation plain = with_options({});
   const Invocation full =
-      with_options({"--mode=validate", "--floor=5", "--map=80:2", "--keep", "--expand", "--log-format=json",
-                    "--log-level=error", "--check=json", "--help", "--version"});
+      with_options({"--mode=validate", "--floor=5", "--map=80:2", "--keep", "--expand", "--code=rewrite",
+                    "--log-format=json", "--log-level=error", "--check=json", "--help", "--version"});
   EXPECT_EQ(merge(plain, full).options, full.options);
   EXPECT_EQ(merge(full, plain).options, full.options);
 }
@@ -734,6 +736,7 @@ TEST(Help, HasOneLineForEveryOptionWithItsVariable) {
                                                                  {"--map ", " PORTSHIM_MAP "},
                                                                  {"--keep ", " PORTSHIM_KEEP "},
                                                                  {"--expand ", " PORTSHIM_EXPAND "},
+                                                                 {"--code ", " PORTSHIM_CODE "},
                                                                  {"--log-format ", " PORTSHIM_LOG_FORMAT "},
                                                                  {"--log-level ", " PORTSHIM_LOG_LEVEL "},
                                                                  {"--check ", " text, json"},
@@ -753,8 +756,8 @@ TEST(Help, ExplainsModesAndExitCodes) {
 }
 
 TEST(Help, LeavesOutLaterVersions) {
-  for (const char* option : {"--code", "--termination-log", "--install", "--pid", "--assume", "--init", "--grace",
-                             "--group", "--signal-map", "--exit-map", "--guard", "--user", "--keep-net-bind"})
+  for (const char* option : {"--termination-log", "--install", "--pid", "--assume", "--init", "--grace", "--group",
+                             "--signal-map", "--exit-map", "--guard", "--user", "--keep-net-bind"})
     EXPECT_THAT(help(), Not(HasSubstr(option)));
 }
 
