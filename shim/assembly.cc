@@ -1,7 +1,6 @@
 #include "shim/assembly.h"
 
 #include <rapidjson/document.h>
-#include <rapidjson/stream.h>
 
 #include <algorithm>
 #include <cstring>
@@ -11,6 +10,7 @@
 #include <utility>
 
 #include "shim/api.h"
+#include "shim/host_json.h"
 #include "shim/metadata.h"
 #include "shim/references.h"
 #include "shim/stack.h"
@@ -604,17 +604,6 @@ const Json* member(const Json* object, const char* name) {
   return found == object->MemberEnd() ? nullptr : &found->value;
 }
 
-/// As hostfxr reads it (json_parser.cpp): comments are fine. Iterative: a deep file must not exhaust the stack.
-bool parse(std::string_view text, rapidjson::Document& document) {
-  constexpr unsigned kFlags =
-      rapidjson::kParseStopWhenDoneFlag | rapidjson::kParseCommentsFlag | rapidjson::kParseIterativeFlag;
-  if (text.starts_with("\xef\xbb\xbf")) text.remove_prefix(3);
-  const std::string terminated(text);
-  rapidjson::StringStream stream(terminated.c_str());
-  document.ParseStream<kFlags>(stream);
-  return !document.HasParseError() && document.IsObject();
-}
-
 void add_files(const Json* library, std::vector<std::string>& out) {
   const Json* files = member(library, "runtime");
   if (files == nullptr || !files->IsObject()) return;
@@ -649,7 +638,7 @@ void merge(Code& code, Code other) {
 
 std::vector<std::string> projects(std::string_view deps_json) {
   rapidjson::Document document;
-  if (!parse(deps_json, document)) return {};
+  if (!host_json::parse(deps_json, document)) return {};
   const Json* name = member(member(&document, "runtimeTarget"), "name");
   const Json* target =
       name != nullptr && name->IsString() ? member(member(&document, "targets"), name->GetString()) : nullptr;

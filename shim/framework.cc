@@ -2,7 +2,6 @@
 
 #include <elf.h>
 #include <rapidjson/document.h>
-#include <rapidjson/stream.h>
 
 #include <algorithm>
 #include <array>
@@ -13,6 +12,7 @@
 #include <utility>
 
 #include "shim/environment.h"
+#include "shim/host_json.h"
 
 namespace portshim::framework {
 namespace {
@@ -317,18 +317,6 @@ class Reader {
   bool valid_ = true;
 };
 
-/// Parses as json_parser.cpp does: a BOM and comments are fine, what follows the value is not looked at. Iterative: a
-/// deep file must not exhaust the stack.
-bool parse_json(std::string_view text, rapidjson::Document& document) {
-  constexpr unsigned kFlags =
-      rapidjson::kParseStopWhenDoneFlag | rapidjson::kParseCommentsFlag | rapidjson::kParseIterativeFlag;
-  if (text.starts_with("\xef\xbb\xbf")) text.remove_prefix(3);
-  const std::string terminated(text);
-  rapidjson::StringStream stream(terminated.c_str());
-  document.ParseStream<kFlags>(stream);
-  return !document.HasParseError() && document.IsObject();
-}
-
 /// Every name, with its version where it can be read.
 std::vector<Reference> names_in(const Json& options) {
   std::vector<Reference> out;
@@ -553,12 +541,12 @@ RuntimeConfig parse(std::string_view text, std::string_view dev_text, const Host
   RuntimeConfig out;
   Reader reader(host, out);
   rapidjson::Document dev;
-  if (parse_json(dev_text, dev)) {
+  if (host_json::parse(dev_text, dev)) {
     // Whatever is wrong with this one is ignored, but what was read stays.
     if (const Json* options = member(dev, "runtimeOptions")) (void)reader.read_options(*options);
   }
   rapidjson::Document document;
-  const Json* options = parse_json(text, document) ? member(document, "runtimeOptions") : nullptr;
+  const Json* options = host_json::parse(text, document) ? member(document, "runtimeOptions") : nullptr;
   if (options == nullptr) return out;
   out.named = names_in(*options);
   out.valid = reader.read_options(*options) && reader.valid();

@@ -59,7 +59,7 @@ class Assembly:
         return self.name.endswith(_LIBRARY)
 
     @property
-    def library(self) -> Path | None:
+    def second_project(self) -> Path | None:
         """The source of the project that it refers to."""
         path = self.source.with_name(f"{self.name}{_LIBRARY}.cs")
         return path if path.exists() else None
@@ -126,8 +126,8 @@ def _project(assembly: Assembly) -> str:
     lines = "".join(f"<{name}>{str(value).lower() if isinstance(value, bool) else value}</{name}>"
                     for name, value in properties.items())
     reference = ""
-    if assembly.library is not None:
-        library = Assembly.read(assembly.library)
+    if assembly.second_project is not None:
+        library = Assembly.read(assembly.second_project)
         reference = f'<ProjectReference Include="{library.project}" />'
     return (f'<Project Sdk="Microsoft.NET.Sdk.Web">\n  <PropertyGroup>{lines}</PropertyGroup>\n'
             f'  <ItemGroup><Compile Include="{assembly.source}" />{reference}</ItemGroup>\n</Project>\n')
