@@ -153,7 +153,6 @@ std::optional<Lever> find(const Input& input, const policy::Rules& rules) {
       return std::nullopt;
   }
   for (const Candidate& candidate : candidates(addresses)) {
-    if (!candidate.arguments.empty() && input.first_argument > input.argv.size()) continue;
     Lever lever = carry_out(input, candidate);
     const std::vector<Prediction> after = hosting::predict(lever.after);
     const bool proved = std::ranges::all_of(after, [&](const Prediction& one) {

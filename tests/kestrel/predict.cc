@@ -168,6 +168,18 @@ hosting::Input input_of(const Json& one, const Directory& directory, const Optio
   return input;
 }
 
+/// A case with its folder and its files.
+struct Given {
+  Given(const Json& one, const Options& options) : directory(one), input(input_of(one, directory, options)) {
+    input.files = &reader;
+  }
+
+  Directory directory;
+  hosting::Input input;
+  system::Linux system;
+  files::Reader reader{system, input.current_directory};
+};
+
 // ---- predict -------------------------------------------------------------------------------------------------------
 
 /// In the oracle's words.
@@ -231,11 +243,9 @@ void write(Writer& writer, const char* name, std::span<const std::string> texts)
 }
 
 void predict(const Json& one, const Options& options, Writer& writer) {
-  const Directory directory(one);
-  hosting::Input input = input_of(one, directory, options);
-  const system::Linux system;
-  const files::Reader reader(system, input.current_directory);
-  input.files = &reader;
+  const Given given(one, options);
+  const Directory& directory = given.directory;
+  const hosting::Input& input = given.input;
 
   const std::string deny = one.HasMember("deny") ? text_of(one["deny"]) : "";
   std::map<int, std::set<Result>> possible;
@@ -334,11 +344,9 @@ void write_moves(const policy::Plan& plan, Writer& writer) {
 }
 
 void rewrite(const Json& one, const Options& options, Writer& writer) {
-  const Directory directory(one);
-  hosting::Input input = input_of(one, directory, options);
-  const system::Linux system;
-  const files::Reader reader(system, input.current_directory);
-  input.files = &reader;
+  const Given given(one, options);
+  const Directory& directory = given.directory;
+  const hosting::Input& input = given.input;
 
   policy::Rules rules{.floor = 1024, .keep = options.keep};
   rules.verdict = [&](const address::Target&) {
@@ -358,11 +366,9 @@ void rewrite(const Json& one, const Options& options, Writer& writer) {
 
 /// The case with the lever for what its code binds low, or null.
 void pull_lever(const Json& one, const Options& options, Writer& writer) {
-  const Directory directory(one);
-  hosting::Input input = input_of(one, directory, options);
-  const system::Linux system;
-  const files::Reader reader(system, input.current_directory);
-  input.files = &reader;
+  const Given given(one, options);
+  const Directory& directory = given.directory;
+  const hosting::Input& input = given.input;
   const auto lever = lever::find(input, {});
   if (!lever) {
     writer.Null();
