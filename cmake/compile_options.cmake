@@ -12,7 +12,9 @@ if(PORTSHIM_SANITIZE)
 endif()
 if(PORTSHIM_FUZZ)
   # Coverage of everything; only the targets get libFuzzer's main (tests/CMakeLists.txt).
-  target_compile_options(portshim_options_common INTERFACE -fsanitize=fuzzer-no-link)
+  target_compile_options(portshim_options_common INTERFACE -fsanitize=fuzzer-no-link
+    # For Clang: GCC's std::ranges::stable_sort uses what is deprecated, and see .clang-tidy for rapidjson.
+    -Wno-deprecated-declarations -fdelayed-template-parsing -Wno-delayed-template-parsing-in-cxx20)
   target_link_options(portshim_options_common INTERFACE -fsanitize=fuzzer-no-link)
 endif()
 

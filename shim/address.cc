@@ -714,11 +714,19 @@ bool overlaps(const Target& a, const Target& b) {
 }
 
 std::string to_string(const Target& target) {
-  return fmt::format("{} {}", target.https ? "https" : "http", place_of(target, "ANY", "LOCAL"));
+  return fmt::format("{} {}", scheme_of(target), place_of(target));
+}
+
+std::string place_of(const Target& target) {
+  return place_of(target, "ANY", "LOCAL");
+}
+
+std::string_view scheme_of(const Target& target) {
+  return target.https ? "https" : "http";
 }
 
 std::string to_url(const Target& target) {
-  return fmt::format("{}://{}", target.https ? "https" : "http", place_of(target, "*", "localhost"));
+  return fmt::format("{}://{}", scheme_of(target), place_of(target, "*", "localhost"));
 }
 
 }  // namespace portshim::address

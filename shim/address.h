@@ -106,6 +106,10 @@ struct Target {
 /// "http ANY:8080", "http LOCAL:80", "https 127.0.0.1:443", "http [::1]:80", "http unix:/run/k.sock" (kestrel.md's
 /// notation), "http pipe:/name".
 [[nodiscard]] std::string to_string(const Target& target);
+/// The same without the scheme.
+[[nodiscard]] std::string place_of(const Target& target);
+/// "http" or "https"
+[[nodiscard]] std::string_view scheme_of(const Target& target);
 /// The address that binds a target: "http://*:80", "https://localhost:5000", "http://unix:/run/x.sock".
 [[nodiscard]] std::string to_url(const Target& target);
 

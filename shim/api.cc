@@ -48,6 +48,7 @@ constexpr Method kMethods[] = {
     {kWebHostExtensions, "UseUrls", Meaning::use_urls},
     {kWebHostExtensions, "PreferHostingUrls", Meaning::prefer_hosting_urls},
     {kWebHostExtensions, "UseConfiguration", Meaning::configuration},
+    {kKestrelExtensions, "UseKestrel", Meaning::https_configuration},  // UseKestrelCore does not bring it
     {kKestrelExtensions, "UseKestrelHttpsConfiguration", Meaning::https_configuration},
     {kAddresses, "get_Addresses", Meaning::addresses},
     {kKestrel, "Listen", Meaning::listen},

@@ -12,7 +12,7 @@ enum class Kind : std::uint8_t {
   setting,                ///< UseUrls, UseSetting, PreferHostingUrls: sets the host's `key` to `value`
   address,                ///< app.Urls.Add, app.Run(url): adds the address `value`
   listen,                 ///< KestrelServerOptions.Listen…: binds `target`
-  https,                  ///< UseKestrelHttpsConfiguration
+  https,                  ///< UseKestrelHttpsConfiguration, and UseKestrel, which includes it
   environment_variables,  ///< AddEnvironmentVariables() on the configuration of CreateEmptyBuilder
   kestrel_section,        ///< KestrelServerOptions.Configure(section)
   configuration,          ///< UseConfiguration and the like: settings that only the app knows

@@ -164,11 +164,10 @@ class Json {
     out_.EndArray();
   }
 
-  void endpoint(const Endpoint& endpoint) {
-    const address::Target& target = endpoint.target;
+  void endpoint(std::string_view scheme, const address::Target& target, std::string_view origin) {
     const bool unix_socket = target.bind == Bind::unix_socket;
     out_.StartObject();
-    member("scheme", target.https ? "https" : "http");
+    member("scheme", scheme);
     member("bind", to_string(target.bind));
     member_or_null("address", target.address.empty() ? std::nullopt : std::optional(target.address));
     key("port");
@@ -177,7 +176,7 @@ class Json {
     } else {
       out_.Int(target.port);
     }
-    member("origin", endpoint.source.origin().name);
+    member("origin", origin);
     out_.EndObject();
   }
 
@@ -193,11 +192,15 @@ class Json {
       number("major", prediction.major);
       key("endpoints");
       out_.StartArray();
-      for (const Endpoint& one : prediction.strict.endpoints) endpoint(one);
+      for (const Endpoint& one : prediction.strict.endpoints) {
+        endpoint(address::scheme_of(one.target), one.target, one.source.origin().name);
+      }
       out_.EndArray();
       key("likely");
       out_.StartArray();
-      for (const Endpoint& one : situation::likely_endpoints(*code_, likely, i)) endpoint(one);
+      for (const auto& [call, target] : situation::likely_endpoints(*code_, likely, i)) {
+        endpoint(situation::scheme_of(*call, target), target, "code: " + call->method);
+      }
       out_.EndArray();
       failure(prediction.strict.failure);
       out_.EndObject();
@@ -303,10 +306,9 @@ std::string list_likely(const std::vector<Prediction>& likely, const situation::
   std::vector<std::string> lines;
   for (std::size_t i = 0; i < likely.size(); ++i) {
     std::string& line = lines.emplace_back();
-    for (const Endpoint& endpoint : situation::likely_endpoints(code, likely, i)) {
-      const code::Call& call = code.calls[endpoint.source.origin().index];
-      line += fmt::format("{}{} ({})", line.empty() ? "" : ", ", finding::quote(address::to_string(endpoint.target)),
-                          situation::name_call(call));
+    for (const auto& [call, target] : situation::likely_endpoints(code, likely, i)) {
+      line += fmt::format("{}{} {} ({})", line.empty() ? "" : ", ", situation::scheme_of(*call, target),
+                          finding::quote(address::place_of(target)), situation::name_call(*call));
     }
   }
   const std::string list = portshim::report::list(likely, lines);

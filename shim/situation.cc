@@ -51,18 +51,29 @@ bool is_of_code(const kestrel::Endpoint& endpoint) {
   return endpoint.source.origin().kind == config::Origin::Kind::code;
 }
 
-std::vector<kestrel::Endpoint> likely_endpoints(const Code& code, const std::vector<Prediction>& likely,
-                                                std::size_t index) {
-  std::vector<kestrel::Endpoint> out;
+std::vector<LikelyEndpoint> likely_endpoints(const Code& code, const std::vector<Prediction>& likely,
+                                             std::size_t index) {
+  std::vector<LikelyEndpoint> out;
+  if (index >= likely.size()) return out;
   const auto add = [&](const Prediction& prediction) {
-    std::ranges::copy_if(prediction.lenient().endpoints, std::back_inserter(out),
-                         [&](const kestrel::Endpoint& endpoint) {
-                           return is_of_code(endpoint) && code.calls[endpoint.source.origin().index].known;
-                         });
+    for (const kestrel::Endpoint& endpoint : prediction.lenient().endpoints) {
+      if (!is_of_code(endpoint)) continue;
+      const code::Call& call = code.calls[endpoint.source.origin().index];
+      if (call.known) out.push_back({.call = &call, .target = endpoint.target});
+    }
   };
-  if (index < likely.size()) add(likely[index]);
+  add(likely[index]);
   for (std::size_t i = index; i < code.hidden.size(); i += likely.size()) add(code.hidden[i]);
+  for (const code::Call& call : code.calls) {
+    if (call.kind == code::Kind::socket && call.known) out.push_back({.call = &call, .target = call.target});
+  }
   return out;
+}
+
+std::string_view scheme_of(const code::Call& call, const Target& target) {
+  if (call.kind != code::Kind::socket) return address::scheme_of(target);
+  if (call.api == "UdpClient") return "udp";
+  return call.api.starts_with("TcpListener") ? "tcp" : "socket";
 }
 
 std::vector<const code::Call*> overriding_calls(const Situation& s, const config::Origin& origin) {

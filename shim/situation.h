@@ -7,6 +7,7 @@
 #include <string_view>
 #include <vector>
 
+#include "shim/address.h"
 #include "shim/code.h"
 #include "shim/config.h"
 #include "shim/hosting.h"
@@ -51,10 +52,19 @@ struct Situation {
 /// True where a prediction's endpoint comes from a call in the app's code.
 [[nodiscard]] bool is_of_code(const kestrel::Endpoint& endpoint);
 
-/// The endpoints that calls with known values bind in prediction number `index`, of `likely` and of what calls hide.
-[[nodiscard]] std::vector<kestrel::Endpoint> likely_endpoints(const Code& code,
-                                                              const std::vector<hosting::Prediction>& likely,
-                                                              std::size_t index);
+/// What a call in the app's code is likely to bind.
+struct LikelyEndpoint {
+  const code::Call* call;
+  address::Target target;
+};
+/// What calls with known values bind in prediction number `index`, of `likely` and of what calls hide; sockets beside
+/// Kestrel come last.
+[[nodiscard]] std::vector<LikelyEndpoint> likely_endpoints(const Code& code,
+                                                           const std::vector<hosting::Prediction>& likely,
+                                                           std::size_t index);
+
+/// "http", "https", or of a socket beside Kestrel "tcp", "udp" or "socket", which may be either.
+[[nodiscard]] std::string_view scheme_of(const code::Call& call, const address::Target& target);
 
 /// The calls that keep a setting from being used, in every prediction that uses it without them; empty: none does.
 [[nodiscard]] std::vector<const code::Call*> overriding_calls(const Situation& situation, const config::Origin& origin);

@@ -102,6 +102,15 @@ class Check(CodeTest):
         [likely] = prediction["likely"]
         self.assertEqual((likely["bind"], likely["port"], likely["origin"]), ("any", 80, "code: Program.<Main>$"))
 
+    def test_sockets_beside_kestrel_are_listed_as_likely(self):
+        for name, listed in (("TcpListenerBeside", ("tcp", "0.0.0.0", 81)), ("UdpClientBeside", ("udp", "0.0.0.0", 53)),
+                             ("SocketBeside", ("socket", "0.0.0.0", 82))):
+            with self.subTest(name):
+                [prediction] = self.check(name)["predictions"]
+                [likely] = prediction["likely"]
+                self.assertEqual((likely["scheme"], likely["address"], likely["port"]), listed)
+                self.assertEqual([one["port"] for one in prediction["endpoints"]], [5000])
+
     def test_only_the_builder_that_the_code_uses_is_predicted(self):
         for name, builder in (("Slim", "slim"), ("GenericHost", "gh"), ("LegacyHost", "wh"), ("Empty", "empty"),
                               ("SharedBuilder", "wab"), ("SingleFile", "wab"), ("ReadyToRun", "wab")):

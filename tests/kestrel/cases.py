@@ -413,7 +413,8 @@ def _operation(dice: _Dice, builder: str, https: float) -> Operation:
         (["UseUrls", _urls(dice, https), *more], 24), (lambda dice: _use_setting(dice, https), 12),
         (["PreferHostingUrls", dice.happens(0.7)], 10), (lambda dice: _listen(dice, https), 35),
         (["AppUrlsAdd", url], 12), (["AppRun", url], 8),
-        (["UseKestrelHttpsConfiguration"], 12 if builder in ("slim", "empty") else 2),
+        (["UseKestrelHttpsConfiguration"], 10 if builder in ("slim", "empty") else 2),
+        (["UseKestrelListenAnyIP", int(_good_port(dice))], 4 if builder in ("slim", "empty") else 2),
         (["KestrelConfigure"], 15 if builder == "empty" else 2),
         (["AddEnvironmentVariables"], 15 if builder == "empty" else 0),
         (["UseSetting", "environment", "Staging"], 2 if builder in ("gh", "wh") else 0))
@@ -448,7 +449,7 @@ class _Configuration:
         if with_code and dice.happens(0.6 if builder == "empty" else 0.25):
             offers_https = self.case["cert"] and dice.happens(0.5)
             self.case["code"] = _code(dice, builder, 0.25 if offers_https else self.https)
-            if "UseKestrelHttpsConfiguration" in json.dumps(self.case["code"]) and offers_https:
+            if "UseKestrel" in json.dumps(self.case["code"]) and offers_https:
                 self.https = 0.25
         self.env: list[list[str]] = []
         self.argv: list[str] = []

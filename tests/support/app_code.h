@@ -86,7 +86,11 @@ inline code::Call call_of(const Operation& operation) {
 inline std::vector<code::Call> calls_of(const rapidjson::Value& one) {
   std::vector<code::Call> calls;
   if (!one.HasMember("code")) return calls;
-  for (const auto& operation : one["code"].GetArray()) calls.push_back(call_of(Operation(operation)));
+  for (const auto& operation : one["code"].GetArray()) {
+    const std::string name = Operation(operation).name();
+    if (name.starts_with("UseKestrelListen")) calls.push_back({.kind = code::Kind::https, .api = "UseKestrel"});
+    calls.push_back(call_of(Operation(operation)));
+  }
   const auto stage = [](const code::Call& call) {
     if (call.kind == code::Kind::address) return 2;
     return call.kind == code::Kind::environment_variables || call.api == "ConfigSet" ? 1 : 0;

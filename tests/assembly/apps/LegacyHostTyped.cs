@@ -1,4 +1,5 @@
 /* {"builders": ["wh"], "passesArguments": true, "serves": true, "calls": [
+    {"kind": "https", "api": "UseKestrel"},
     {"kind": "listen", "api": "ListenAnyIP", "target": "http ANY:80"}]} */
 using Microsoft.AspNetCore;
 

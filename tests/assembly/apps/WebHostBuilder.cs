@@ -1,4 +1,5 @@
 /* {"builders": [], "passesArguments": null, "serves": true, "calls": [
+    {"kind": "https", "api": "UseKestrel"},
     {"kind": "setting", "api": "UseUrls", "key": "urls", "value": "http://*:80"}]} */
 new WebHostBuilder()
     .UseKestrel()
