@@ -14,7 +14,8 @@ if(PORTSHIM_FUZZ)
   # Coverage of everything; only the targets get libFuzzer's main (tests/CMakeLists.txt).
   target_compile_options(portshim_options_common INTERFACE -fsanitize=fuzzer-no-link
     # For Clang: GCC's std::ranges::stable_sort uses what is deprecated, and see .clang-tidy for rapidjson.
-    -Wno-deprecated-declarations -fdelayed-template-parsing -Wno-delayed-template-parsing-in-cxx20)
+    -Wno-deprecated-declarations -fdelayed-template-parsing -Wno-delayed-template-parsing-in-cxx20
+    "-fsanitize-ignorelist=${PROJECT_SOURCE_DIR}/tests/fuzz/ignored.txt")
   target_link_options(portshim_options_common INTERFACE -fsanitize=fuzzer-no-link)
 endif()
 

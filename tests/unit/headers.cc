@@ -1,0 +1,1 @@
+// CMake precompiles headers for a target with a source.
