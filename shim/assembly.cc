@@ -11,6 +11,7 @@
 
 #include "shim/api.h"
 #include "shim/host_json.h"
+#include "shim/il.h"
 #include "shim/metadata.h"
 #include "shim/references.h"
 #include "shim/stack.h"
@@ -363,7 +364,7 @@ bool Reader::uses_https(Token function) {
   const auto [entry, is_new] = https_.try_emplace(function.row());
   const auto code = is_new ? module_->body(function.row()) : std::nullopt;
   if (!code) return entry->second;
-  metadata::Instructions instructions(*code);
+  il::Instructions instructions(*code);
   while (const auto instruction = instructions.next()) {
     constexpr std::uint16_t kCall = 0x28;
     const Token token{static_cast<std::uint32_t>(instruction->operand)};

@@ -1,5 +1,7 @@
 #include "shim/stack.h"
 
+#include "shim/il.h"
+
 #include <algorithm>
 #include <optional>
 #include <span>
@@ -9,7 +11,7 @@
 namespace portshim::stack {
 namespace {
 
-using metadata::Instruction;
+using il::Instruction;
 
 // Hostile IL must not use more than its size in memory and time. Compilers stay far below these limits.
 constexpr std::size_t kMostElements = 256;          // of an array
@@ -225,7 +227,7 @@ void add_label(Outline& outline, std::int64_t target, std::uint32_t from) {
 
 Outline outline_of(std::string_view code) {
   Outline outline{.labels = std::vector<bool>(code.size()), .loops = std::vector<bool>(code.size())};
-  metadata::Instructions instructions(code);
+  il::Instructions instructions(code);
   while (const auto instruction = instructions.next()) {
     if (stores_local(instruction->opcode)) count_store(outline, instruction->operand);
     if (loads_local_address(instruction->opcode)) {
@@ -270,7 +272,7 @@ class Method {
       : code_(code), source_(&source), see_(&see), outline_(outline_of(code)) {}
 
   void run() {
-    metadata::Instructions instructions(code_);
+    il::Instructions instructions(code_);
     while (const auto instruction = instructions.next()) {
       arrive(instruction->offset);
       step(*instruction);

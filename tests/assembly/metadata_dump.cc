@@ -14,6 +14,7 @@
 #include <unordered_map>
 #include <vector>
 
+#include "shim/il.h"
 #include "shim/metadata.h"
 #include "shim/utf8.h"
 
@@ -80,12 +81,12 @@ class Dump {
   }
 
   void write_code(std::string_view code) {
-    Instructions instructions(code);
+    il::Instructions instructions(code);
     while (const auto instruction = instructions.next()) write(*instruction);
     if (instructions.failed()) line("  no instruction");
   }
 
-  void write(const Instruction& instruction) {
+  void write(const il::Instruction& instruction) {
     const unsigned opcode = instruction.opcode;
     const Token token{static_cast<std::uint32_t>(instruction.operand)};
     switch (opcode) {

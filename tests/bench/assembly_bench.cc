@@ -11,6 +11,7 @@
 #include <string_view>
 
 #include "shim/assembly.h"
+#include "shim/il.h"
 #include "shim/metadata.h"
 
 namespace portshim {
@@ -40,7 +41,7 @@ void WalkEveryMethod(benchmark::State& state) {
     const auto module = metadata::Module::read(contents_of_assembly());
     if (!module) return state.SkipWithError(module.error().c_str());
     for (std::uint32_t row = 1; row <= module->rows(metadata::Table::method_def); ++row) {
-      metadata::Instructions code(module->body(row).value_or(""));
+      il::Instructions code(module->body(row).value_or(""));
       while (const auto instruction = code.next()) {
         ++instructions;
         benchmark::DoNotOptimize(instruction->operand);
@@ -67,7 +68,7 @@ void NameEveryCall(benchmark::State& state) {
     const auto module = metadata::Module::read(contents_of_assembly());
     if (!module) return state.SkipWithError(module.error().c_str());
     for (std::uint32_t row = 1; row <= module->rows(metadata::Table::method_def); ++row) {
-      metadata::Instructions code(module->body(row).value_or(""));
+      il::Instructions code(module->body(row).value_or(""));
       while (const auto instruction = code.next()) {
         const std::uint16_t opcode = instruction->opcode;
         if (opcode == kCall || opcode == kCallVirtual || opcode == kNewObject)
@@ -84,7 +85,7 @@ void InstructionsOfALongMethod(benchmark::State& state) {
   while (code.size() < static_cast<std::size_t>(state.range(0)))
     code += "\x02\x72\x01\0\0\x70\x28\x01\0\0\x0a\x17\x2d\xf1"sv;
   for (auto _ : state) {
-    metadata::Instructions instructions(code);
+    il::Instructions instructions(code);
     while (const auto instruction = instructions.next()) benchmark::DoNotOptimize(instruction->operand);
   }
   state.SetBytesProcessed(state.iterations() * static_cast<std::int64_t>(code.size()));

@@ -8,6 +8,7 @@
 #include <string_view>
 
 #include "shim/assembly.h"
+#include "shim/il.h"
 #include "shim/metadata.h"
 
 namespace portshim::metadata {
@@ -28,7 +29,7 @@ std::size_t read_member(const Module& module, Token token) {
 
 std::size_t read_code(const Module& module, std::string_view code) {
   std::size_t sum = 0;
-  Instructions instructions(code);
+  il::Instructions instructions(code);
   std::uint32_t end = 0;
   while (const auto instruction = instructions.next()) {
     require(instruction->offset == end && instruction->next > end && instruction->next <= code.size());
