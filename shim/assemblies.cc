@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "shim/bundle.h"
+#include "shim/deps.h"
 #include "shim/elf.h"
 #include "shim/path.h"
 
@@ -39,7 +40,7 @@ Reading read_all(const Open& open, const std::string& entry, const std::string& 
   Reading reading;
   add(reading, open, entry);
   const auto deps = open(deps_json);
-  std::vector<std::string> projects = deps ? assembly::projects(*deps) : std::vector<std::string>{};
+  std::vector<std::string> projects = deps ? deps::projects(*deps) : std::vector<std::string>{};
   if (projects.size() > kMostProjects) {
     reading.problems.push_back(entry + ": too many projects");
     projects.resize(kMostProjects);

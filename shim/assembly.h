@@ -48,12 +48,4 @@ struct Code {
 /// Adds what another assembly of the same app says.
 void merge(Code& code, Code other);
 
-/// The assemblies of the app's own projects, from its deps.json: file names, in its order, the app itself first
-/// (libraries of type "project"). Empty when it cannot be read.
-[[nodiscard]] std::vector<std::string> projects(std::string_view deps_json);
-
-/// The method that the user wrote, of one that the compiler made of a lambda expression, local function, or async
-/// method: "Program.<Main>$" of "Program+<>c" and "<<Main>$>b__0_0".
-[[nodiscard]] std::string user_method(std::string_view type, std::string_view method);
-
 }  // namespace portshim::assembly

@@ -215,6 +215,10 @@ Meaning Meanings::of_reference(std::uint32_t row) const {
   return api::meaning(api::methods_of(module_->type_name(member->parent)), member->name);
 }
 
+Meaning Meanings::of_result(const stack::Value& value) const {
+  return value.kind == stack::Kind::result ? of(value.token) : Meaning::none;
+}
+
 bool mentions_fact(std::string_view code, const Meanings& meanings) {
   const auto is_fact = [&](std::size_t offset) { return api::is_fact(meanings.of({token_at(code, offset)})); };
   return find_tokens(code, Table::member_ref, is_fact) || find_tokens(code, Table::method_spec, is_fact);

@@ -22,6 +22,8 @@ class Meanings {
   [[nodiscard]] bool has(api::Meaning meaning) const;
   /// Of a MemberRef or MethodSpec; none of another token.
   [[nodiscard]] api::Meaning of(metadata::Token token) const;
+  /// Of the method whose result a value is; none of other values.
+  [[nodiscard]] api::Meaning of_result(const stack::Value& value) const;
 
  private:
   void find_types();

@@ -64,7 +64,7 @@ enum Position : std::uint8_t {
 /// Coded indexes that are read (II.24.2.6).
 enum class Coded : std::uint8_t { type_def_or_ref, member_ref_parent, method_def_or_ref, resolution_scope };
 /// The row that a coded index means; row 0 of no table where its tag is none.
-[[nodiscard]] Token decode(Coded index, std::uint32_t value);
+[[nodiscard]] Token decode(Coded coded, std::uint32_t value);
 
 /// The stream #~. Opening it looks at no row.
 class Tables {

@@ -8,6 +8,7 @@
 #include <string_view>
 
 #include "shim/assembly.h"
+#include "shim/deps.h"
 #include "shim/il.h"
 #include "shim/metadata.h"
 
@@ -73,6 +74,6 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   const std::string_view bytes(reinterpret_cast<const char*>(data), size);
   (void)portshim::metadata::read_all(bytes);
   (void)portshim::assembly::read(bytes, "App.dll");
-  (void)portshim::assembly::projects(bytes);
+  (void)portshim::deps::projects(bytes);
   return 0;
 }
