@@ -202,12 +202,16 @@ class Start {
     return listen.takes_defaults && (strict_ || !listen.has_options);
   }
 
-  /// The listen options of the code: Kestrel's options are made before its configuration is read
-  /// (LocalhostListenOptions.cs).
+  /// The listen options of the code (LocalhostListenOptions.cs). Kestrel's options are made before its configuration is
+  /// read, but UseHttps reads it for the default certificate (ListenOptionsHttpsExtensions.cs).
   bool read_listen(std::vector<Candidate>& out) {
+    bool reads_section = false;
     for (const Listen& listen : setup_.listen) {
       const Source source{.setting = listen.setting, .form = Form::single_url};
+      reads_section |= has_section_ && listen.target.https;
       if (listen.known && listen.target.bind == address::Bind::localhost && listen.target.port == 0) {
+        std::vector<Candidate> endpoints;
+        if (reads_section && !read_endpoints(endpoints)) return false;
         return fail(address::resolve("http://localhost:0", setup_.major).error(), true, source);
       }
       out.push_back({.text = *listen.setting->value,
