@@ -167,7 +167,7 @@ class NetworkNamespace:
             _checked(_libc.unshare(_CLONE_NEWNET), "unshare(CLONE_NEWNET)")
             try:
                 self.descriptor = os.open("/proc/self/ns/net", os.O_RDONLY)
-                self._prepare(port_start)
+                self.prepare(port_start)
             finally:
                 _checked(_libc.setns(outer, _CLONE_NEWNET), "setns")
         except OSError as error:
@@ -176,7 +176,8 @@ class NetworkNamespace:
             os.close(outer)
 
     @staticmethod
-    def _prepare(port_start: int) -> None:
+    def prepare(port_start: int) -> None:
+        """Does that to the namespace that this process is in."""
         with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as any_socket:
             fcntl.ioctl(any_socket, _SIOCSIFFLAGS, struct.pack("16sH14x", b"lo", _IFF_UP))
         sysctl = Path("/proc/sys/net/ipv4/ip_unprivileged_port_start")
