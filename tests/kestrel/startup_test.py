@@ -4,7 +4,7 @@ import json
 import subprocess
 
 import portshim_test
-from kestrel import PERMISSION_DENIED, UNPRIVILEGED_UID, KestrelTest
+from kestrel import PERMISSION_DENIED, UNPRIVILEGED_UID, KestrelTest, self_signed_certificate
 from portshim_test import ALL_CAPABILITIES, NET_BIND_SERVICE, NetworkNamespace, Stage, as_root, as_uid
 
 LOW_PORTS_DENIED = 1024  # net.ipv4.ip_unprivileged_port_start of Podman, CRI-O, ECS, containerd 1
@@ -25,17 +25,6 @@ class Startup(KestrelTest):
         finding = self.assertFinding(app.so_far(), "PS101", "warning")
         self.assertIn(str(new), finding.did)
         return environment
-
-    def certificate(self):
-        """A self-signed certificate for localhost and its key, readable by the app."""
-        openssl = portshim_test.require_program("openssl")
-        certificate, key = self.directory / "localhost.pem", self.directory / "localhost.key"
-        subprocess.run([openssl, "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj",
-                        "/CN=localhost", "-addext", "subjectAltName=DNS:localhost", "-keyout", key, "-out",
-                        certificate],
-                       check=True, capture_output=True)
-        key.chmod(0o644)
-        return certificate, key
 
     def test_without_portshim_port_80_kills_the_app_and_no_port_is_named(self):
         result = self.assert_dies_of_permission(stage=self.unprivileged, ASPNETCORE_URLS="http://+:80")
@@ -72,7 +61,7 @@ class Startup(KestrelTest):
         self.assertEqual(environment["userId"], UNPRIVILEGED_UID)
 
     def test_rewrite_moves_https_ports_from_443_to_8443(self):
-        certificate, key = self.certificate()
+        certificate, key = self_signed_certificate(self.directory)
         variables = {"ASPNETCORE_HTTPS_PORTS": "443", "Kestrel__Certificates__Default__Path": certificate,
                      "Kestrel__Certificates__Default__KeyPath": key}
         self.assert_dies_of_permission(stage=self.unprivileged, **variables)

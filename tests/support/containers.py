@@ -41,7 +41,7 @@ from pathlib import Path
 from typing import ClassVar
 
 import portshim_test
-from portshim_test import NetworkNamespace, Result, Text
+from portshim_test import Finding, NetworkNamespace, Result, Text
 
 # Set for the test program in the namespaces: its folder, and the name of its control groups.
 _FOLDER, _CGROUP = "PORTSHIM_TEST_CONTAINERS_FOLDER", "PORTSHIM_TEST_CONTAINERS_CGROUP"
@@ -364,6 +364,12 @@ class Container:
         return _ContainerNetwork(self.pid)
 
 
+def get_published(port: int, path: str, certificate: Path | None = None) -> tuple[int, str]:
+    """Status and body of GET http://localhost:port/path at a published port of this machine (of the test program's
+    network namespace); with `certificate` https."""
+    return _ContainerNetwork(os.getpid()).get(port, path, certificate)
+
+
 class ContainerTest(unittest.TestCase):
     """Tests of one engine. `images` are those of container_images.py."""
 
@@ -406,6 +412,12 @@ class ContainerTest(unittest.TestCase):
         status, body = self.await_port(container, port).get(port, "/Environment", certificate)
         self.assertEqual(status, 200, body)
         return json.loads(body)
+
+    def assert_finding(self, result: Result, id: str, severity: str | None = None) -> Finding:
+        for finding in result.findings:
+            if finding.id == id and severity in (None, finding.severity):
+                return finding
+        return self.fail(f"no {severity or 'finding'} {id} in\n{result}")
 
     def assert_not_listening(self, container: Container, port: int) -> None:
         self.assertFalse(container.network.connects(port), f"something listens on {port}\n{container.so_far()}")

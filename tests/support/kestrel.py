@@ -33,6 +33,17 @@ def publish() -> None:
                     "--disable-build-servers", "--artifacts-path", ARTIFACTS], env=environment, check=True)
 
 
+def self_signed_certificate(directory: Path) -> tuple[Path, Path]:
+    """A certificate for localhost and its key, readable by the app."""
+    openssl = portshim_test.require_program("openssl")
+    certificate, key = directory / "localhost.pem", directory / "localhost.key"
+    subprocess.run([openssl, "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=localhost",
+                    "-addext", "subjectAltName=DNS:localhost", "-keyout", key, "-out", certificate],
+                   check=True, capture_output=True)
+    key.chmod(0o644)
+    return certificate, key
+
+
 class KestrelTest(PortshimTest):
     """`app` is the published folder, readable by every user. Commands start with the name `dotnet`."""
 
