@@ -25,6 +25,7 @@ DOCKERFILES = portshim_test.SOURCE_DIR / "tests/containers"
 APP_UID = 1654
 SYSTEM_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
+_SINCE_NET_8 = (f"ENV APP_UID={APP_UID}", "ENV ASPNETCORE_HTTP_PORTS=8080")
 # Loaded by name at run time, so that ldd does not see them.
 _LOADED_BY_NAME = r"(/\S*/(?:libssl|libcrypto)\.so\.3|/\S*/libz\.so\.1|/\S*/libresolv\.so\.2)$"
 # What the tests and people use in an image that has a shell.
@@ -176,9 +177,8 @@ class Images:
 
     def _import_base(self, name: str, fill: Callable[[_Archive], None], *changes: str) -> str:
         _, version = _dotnet()
-        return self._import(name, fill, f"ENV PATH={SYSTEM_PATH}", f"ENV APP_UID={APP_UID}",
-                            f"ENV DOTNET_VERSION={version}", f"ENV ASPNET_VERSION={version}",
-                            "ENV DOTNET_RUNNING_IN_CONTAINER=true", *changes)
+        return self._import(name, fill, f"ENV PATH={SYSTEM_PATH}", f"ENV DOTNET_VERSION={version}",
+                            f"ENV ASPNET_VERSION={version}", "ENV DOTNET_RUNNING_IN_CONTAINER=true", *changes)
 
     @functools.cached_property
     def portshim(self) -> str:
@@ -188,22 +188,27 @@ class Images:
     @functools.cached_property
     def chiseled(self) -> str:
         """A base without a shell."""
-        return self._import_base("aspnet:chiseled", _chiseled, "ENV ASPNETCORE_HTTP_PORTS=8080")
+        return self._import_base("aspnet:chiseled", _chiseled, *_SINCE_NET_8)
 
     @functools.cached_property
     def debian(self) -> str:
         """A base with a shell."""
-        return self._import_base("aspnet:debian", _debian, "ENV ASPNETCORE_HTTP_PORTS=8080", 'CMD ["bash"]')
+        return self._import_base("aspnet:debian", _debian, *_SINCE_NET_8, 'CMD ["bash"]')
 
     @functools.cached_property
     def rpm(self) -> str:
         """A base with .NET in /usr/lib64/dotnet."""
-        return self._import_base("aspnet:rpm", _rpm, "ENV ASPNETCORE_HTTP_PORTS=8080")
+        return self._import_base("aspnet:rpm", _rpm, *_SINCE_NET_8)
 
-    def with_portshim(self, base: str, dockerfile: Path = DOCKER / "aspnet.Dockerfile") -> str:
-        """The base that docker/aspnet.Dockerfile makes of another one."""
-        return self.engine.build(f"{base}-{dockerfile.stem}", dockerfile, self._empty_context(), BASE=base,
-                                 PORTSHIM=self.portshim)
+    @functools.cached_property
+    def legacy(self) -> str:
+        """A base with the variables of the images up to .NET 7."""
+        return self._import_base("aspnet:legacy", _debian, "ENV ASPNETCORE_URLS=http://+:80")
+
+    def with_portshim(self, base: str, target: str | None = None) -> str:
+        """What docker/aspnet.Dockerfile makes of a base."""
+        return self.engine.build(f"{base}-portshim{'-' + target if target else ''}", DOCKER / "aspnet.Dockerfile",
+                                 self._empty_context(), target=target, BASE=base, PORTSHIM=self.portshim)
 
     def app(self, base: str, target: str) -> str:
         """tests/apps/aspnetapp on that base; `target` is a stage of app.Dockerfile."""

@@ -310,7 +310,8 @@ class _ContainerNetwork(NetworkNamespace):
         self.descriptor = os.open(f"/proc/{pid}/ns/net", os.O_RDONLY)
 
     def __del__(self) -> None:
-        os.close(self.descriptor)
+        with contextlib.suppress(AttributeError):  # the process was gone
+            os.close(self.descriptor)
 
 
 @dataclasses.dataclass

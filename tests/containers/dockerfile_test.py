@@ -1,0 +1,85 @@
+"""docker/Dockerfile, built as a user builds it: from a plain Debian that has nothing of ours, with packages from where
+the apt of this machine gets them."""
+
+import json
+import re
+import subprocess
+from pathlib import Path
+
+import container_images
+import containers
+import portshim_test
+from containers import PodmanTest
+
+# What a Debian needs of this machine's to install packages: who has them, and how they are fetched.
+APT_FILES = ("sources.list", "sources.list.d", "auth.conf.d", "keyrings", "trusted.gpg.d")
+
+
+def suite_and_mirror() -> tuple[str, str]:
+    suite = re.search(r"^VERSION_CODENAME=(\S+)$", Path("/etc/os-release").read_text(), re.MULTILINE)
+    targets = subprocess.run(["apt-get", "indextargets", "--format", "$(RELEASE) $(REPO_URI)"], check=True,
+                             capture_output=True, text=True).stdout
+    for line in targets.splitlines():
+        release, _, address = line.partition(" ")
+        if suite and release == suite[1]:
+            return release, address
+    return portshim_test.skip("needs an apt that knows a mirror of this machine's Debian")
+
+
+def logged(name: str, command: list) -> None:
+    """Runs it; its output is shown when it fails."""
+    done = subprocess.run(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+                          text=True, check=False)
+    if done.returncode != 0:
+        raise AssertionError(f"{name}: exit code {done.returncode}\n{done.stdout[-5000:]}")
+
+
+def plain_debian() -> Path:
+    """The archive of a minimal Debian."""
+    suite, mirror = suite_and_mirror()
+    root, archive = containers.folder() / "debian", containers.folder() / "debian.tar"
+    logged("debootstrap", [containers.require("debootstrap"), "--variant=minbase", suite, root, mirror])
+    settings = subprocess.run(["apt-config", "dump", "Acquire"], check=True, capture_output=True, text=True).stdout
+    (root / "etc/apt/apt.conf.d/90test").write_text(settings)
+    given = [path for name in APT_FILES if (path := Path("/etc/apt") / name).exists()]
+    logged("cp", ["cp", "--recursive", *given, root / "etc/apt"])
+    logged("tar", ["tar", "--create", "--one-file-system", "--file", archive, "--directory", root, "."])
+    return archive
+
+
+class Dockerfile(PodmanTest):
+    @classmethod
+    def setUpClass(cls):
+        super().setUpClass()
+        cls.images = container_images.of(cls.engine)
+        base = cls.engine.import_image("localhost/debian:plain", plain_debian())
+        cls.portshim = cls.engine.build("localhost/portshim:built", container_images.DOCKER / "Dockerfile",
+                                        portshim_test.SOURCE_DIR, BASE=base, timeout=1200, options=("--network=host",))
+
+    def test_the_image_is_one_file_and_runs_it_as_a_user_that_is_not_root(self):
+        archive = containers.folder() / "built.tar"
+        container = self.start(self.portshim, "--version", options=("--network=none",))
+        result = container.wait()
+        self.assertRegex(result.stdout, r"^portshim \d+\.\d+\.\d+\n$", result)
+        self.engine.checked("export", "--output", archive, container.name)
+        files = subprocess.run(["tar", "--list", "--file", archive], check=True, capture_output=True, text=True).stdout
+        self.assertIn("portshim", files.splitlines())
+        self.assertLess(len([name for name in files.splitlines() if not name.endswith("/")]), 10, files)
+
+    def test_the_image_has_its_labels_and_a_numeric_user(self):
+        config = json.loads(self.engine.checked("inspect", self.portshim))[0]["Config"]
+        self.assertEqual(config["Entrypoint"], ["/portshim"])
+        self.assertEqual(config["User"], "1654:1654")
+        self.assertEqual(config["Labels"]["org.opencontainers.image.title"], "portshim")
+
+    def test_its_binary_rescues_an_app_without_a_shell(self):
+        image = self.engine.build("localhost/aspnetapp:built", container_images.DOCKERFILES / "app.Dockerfile",
+                                  container_images.kestrel.PUBLISHED, target="shimmed", BASE=self.images.chiseled,
+                                  PORTSHIM=self.portshim)
+        container = self.start(image, env={"ASPNETCORE_URLS": "http://+:80", "PORTSHIM": "rewrite"},
+                               options=("--network=none",))
+        self.assertEqual(self.assert_answers(container, 8080)["userId"], container_images.APP_UID)
+
+
+if __name__ == "__main__":
+    containers.main(host_network=True)
