@@ -157,6 +157,10 @@ def _portshim(archive: _Archive) -> None:
     archive.file("portshim", portshim_test.built_binary())
 
 
+def _pause(archive: _Archive) -> None:
+    archive.file("pause", Path(containers.require("catatonit")).resolve())
+
+
 @functools.cache
 def _archive(fill: Callable[[_Archive], None]) -> Path:
     """Made once, for all engines."""
@@ -184,6 +188,11 @@ class Images:
     def portshim(self) -> str:
         """The binary under test FROM scratch, as docker/Dockerfile's last stage has it."""
         return self._import("portshim:test", _portshim, 'ENTRYPOINT ["/portshim"]')
+
+    @functools.cached_property
+    def pause(self) -> str:
+        """A program that waits for a signal, FROM scratch."""
+        return self._import("pause:test", _pause, 'ENTRYPOINT ["/pause", "-P"]')
 
     @functools.cached_property
     def chiseled(self) -> str:

@@ -88,33 +88,33 @@ def _run_in_namespaces(command: Sequence[str], host_network: bool) -> int:
     process = subprocess.Popen(["unshare", *namespaces, "catatonit", "--", *command], start_new_session=True,
                                env=os.environ | {_FOLDER: folder, _CGROUP: cgroup}, preexec_fn=_die_with_parent)
 
+    ended_by: list[int] = []
+
     def interrupt(number: int, _frame: object) -> None:
-        _end(process)
-        _remove(folder, cgroup)
-        os._exit(128 + number)
+        ended_by.append(number)
+        _kill_first_process(process)
 
     for number in (signal.SIGHUP, signal.SIGINT, signal.SIGTERM):
         signal.signal(number, interrupt)
-    try:
-        return process.wait()
-    finally:
-        _remove(folder, cgroup)
+    code = process.wait()
+    remove_leftovers(folder, cgroup)
+    return 128 + ended_by[0] if ended_by else code
 
 
 def _die_with_parent() -> None:
     _libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
 
 
-def _end(unshare: subprocess.Popen) -> None:
-    """Kills the first process of the PID namespace. pid_namespaces(7): its death is complete when all are dead, and
+def _kill_first_process(unshare: subprocess.Popen) -> None:
+    """pid_namespaces(7): the death of a PID namespace's first process is complete when all others in it are dead, and
     unshare waits for it."""
     for child in Path(f"/proc/{unshare.pid}/task/{unshare.pid}/children").read_text().split():
         with contextlib.suppress(ProcessLookupError):
             os.kill(int(child), signal.SIGKILL)
-    unshare.wait()
 
 
-def _remove(folder: str, cgroup: str) -> None:
+def remove_leftovers(folder: str, cgroup: str) -> None:
+    """What outlives the namespaces: an empty folder, and empty control groups."""
     os.rmdir(folder)  # empty: the tmpfs on it was of the mount namespace
     hierarchies = Path("/sys/fs/cgroup")
     for group in (*hierarchies.glob(f"*/{cgroup}"), *hierarchies.glob(cgroup)):
@@ -211,6 +211,10 @@ class Engine:
         except EngineError:
             self.remove(name)
             raise
+        return self.find(name)
+
+    def find(self, name: str) -> Container:
+        """A container that exists."""
         return Container(self, name, int(self.checked("inspect", "--format", "{{.State.Pid}}", name)))
 
     def remove(self, name: str) -> None:
@@ -247,6 +251,23 @@ network_backend = "netavark"
         storage.write_text(f'[storage]\ndriver = "overlay"\nrunroot = "{state}/run"\ngraphroot = "{state}/storage"\n')
         super().__init__(program, {"CONTAINERS_CONF": str(configuration), "CONTAINERS_STORAGE_CONF": str(storage)})
         self._run_options = (f"--cgroup-parent=/{os.environ[_CGROUP]}",)
+
+    def play(self, manifest: Path) -> None:
+        """Starts the Pods of a Kubernetes manifest, and returns when their initContainers have ended and their containers
+        run. It is no kubelet: the capabilities of securityContext.capabilities.add become ambient, runAsNonRoot and
+        sysctls are ignored, an httpGet probe runs curl in the container (an image without it is restarted for ever), and
+        an emptyDir is a named volume that all Pods share whose volumes have that name: give each Pod its own names.
+        Images need imagePullPolicy: Never. `take_down` ends the Pods."""
+        self.checked("kube", "play", manifest)
+
+    def take_down(self, manifest: Path) -> None:
+        """Ends and removes the Pods of a manifest, and their emptyDir volumes."""
+        self.call("kube", "down", manifest)
+        self.call("volume", "prune", "--force")
+
+    def container_of(self, pod: str, name: str) -> Container:
+        """A container of a Pod that was played."""
+        return self.find(f"{pod}-{name}")
 
 
 class Docker(Engine):
@@ -426,6 +447,12 @@ class ContainerTest(unittest.TestCase):
 
 class PodmanTest(ContainerTest):
     kind = Podman
+    engine: ClassVar[Podman]
+
+    def play(self, manifest: Path) -> None:
+        """Plays the Pods of a manifest until the end of the test; see Podman.play."""
+        self.addCleanup(self.engine.take_down, manifest)
+        self.engine.play(manifest)
 
 
 class DockerTest(ContainerTest):
