@@ -2,8 +2,9 @@
 #
 #   docker build -f docker/aspnet.Dockerfile --build-arg BASE=AN-ASPNET-IMAGE -t aspnet-portshim .
 #
-# BASE is any aspnet or SDK image: on Debian, Ubuntu, Alpine, Azure Linux or UBI, chiseled or distroless. Files are copied
-# and nothing is run, so no shell is needed. PORTSHIM is the image that docker/Dockerfile makes. A derived image says
+# BASE is any aspnet or SDK image: on Debian, Ubuntu, Alpine, Azure Linux or UBI, chiseled or distroless. Files are
+# copied and nothing is run, so no shell is needed. PORTSHIM is the image that docker/Dockerfile makes. A derived image
+# says
 #
 #   ENTRYPOINT ["dotnet", "App.dll"]    and finds portshim under the name `dotnet`, first in PATH, or
 #   CMD ["dotnet", "App.dll"]           and inherits the ENTRYPOINT.

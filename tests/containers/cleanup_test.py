@@ -44,7 +44,8 @@ class Cleanup(unittest.TestCase):
     def hold(self, **variables: str) -> tuple[subprocess.Popen, Path, set]:
         """held.py with its containers running, its folder, and its processes."""
         program = subprocess.Popen([sys.executable, Path(__file__).with_name("held.py")],
-                                   env=os.environ | variables, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+                                   env=os.environ | variables, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+                                   text=True)
         self.addCleanup(program.communicate)
         self.addCleanup(program.kill)
         line = program.stdout.readline()

@@ -61,8 +61,8 @@ class Link(ContainerTest):
         self.assert_moved_once(self.start(self.images.app(self.images.chiseled, "twice"), env=REWRITE))
 
     def test_a_shell_script_finds_the_link(self):
-        container = self.start(self.images.app(self.shell_base, "plain"), "-c", "exec dotnet aspnetapp.dll", env=REWRITE,
-                               options=("--entrypoint", "sh"))
+        container = self.start(self.images.app(self.shell_base, "plain"), "-c", "exec dotnet aspnetapp.dll",
+                               env=REWRITE, options=("--entrypoint", "sh"))
         self.assert_moved_once(container)
 
     def test_the_rpm_layout_is_found_behind_the_link(self):

@@ -30,13 +30,12 @@ import json
 import os
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import tempfile
 import time
 import unittest
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import ClassVar
 
@@ -45,6 +44,8 @@ from portshim_test import Finding, NetworkNamespace, Result, Text
 
 # Set for the test program in the namespaces: its folder, and the name of its control groups.
 _FOLDER, _CGROUP = "PORTSHIM_TEST_CONTAINERS_FOLDER", "PORTSHIM_TEST_CONTAINERS_CGROUP"
+# Set where there can be none: the reason.
+_WHY_NOT = "PORTSHIM_TEST_CONTAINERS_WHY_NOT"
 
 _PR_SET_PDEATHSIG = 1  # prctl(2)
 _libc = ctypes.CDLL(None, use_errno=True)
@@ -68,26 +69,42 @@ def require(name: str, group: str = "containers") -> str:
 # The namespaces
 
 
+# The first process in the namespaces: it reaps what the engines leave behind.
+_INIT = ("catatonit", "--")
+
+
 def main(*, host_network: bool = False) -> None:
     """Runs the tests of the calling file in namespaces of their own; with `host_network` on this machine's network, for
-    what has to install packages. Without root, and where a program is missing, they run as they are, to be skipped."""
+    what has to install packages. Where there can be none the tests run all the same, to be skipped by folder()."""
+    namespaces = ("unshare", "--mount", "--pid", "--fork", "--kill-child", "--mount-proc",
+                  *(() if host_network else ("--net",)))
     if _FOLDER in os.environ:
         _prepare_namespaces(host_network)
         portshim_test.main()
-    elif os.geteuid() != 0 or find_program("unshare") is None or find_program("catatonit") is None:
+    elif _cannot(namespaces) is not None:
+        os.environ[_WHY_NOT] = str(_cannot(namespaces))
         portshim_test.main()
     else:
-        sys.exit(_run_in_namespaces([sys.executable, *sys.argv], host_network))
+        sys.exit(_run_in_namespaces([*namespaces, *_INIT, sys.executable, *sys.argv]))
 
 
-def _run_in_namespaces(command: Sequence[str], host_network: bool) -> int:
+def _cannot(namespaces: Sequence[str]) -> str | None:
+    """Why this machine gives no namespaces for containers; None when it does."""
+    if os.geteuid() != 0:
+        return "needs root to make namespaces for containers"
+    for program in (namespaces[0], _INIT[0]):
+        if find_program(program) is None:
+            return f"needs the program {program}: scripts/setup containers installs it"
+    tried = subprocess.run([*namespaces, "mount", "-t", "tmpfs", "portshim-test", "/run"], capture_output=True,
+                           text=True, check=False)
+    return f"may not make namespaces for containers here: {tried.stderr.strip()}" if tried.returncode else None
+
+
+def _run_in_namespaces(command: Sequence[str]) -> int:
     folder = tempfile.mkdtemp(prefix="portshim-containers.", dir="/tmp")
     cgroup = f"portshim-test-{os.getpid()}"
-    namespaces = ["--mount", "--pid", "--fork", "--kill-child", "--mount-proc"] + ([] if host_network else ["--net"])
-    # catatonit as the first process: it reaps what the engines leave behind.
-    process = subprocess.Popen(["unshare", *namespaces, "catatonit", "--", *command], start_new_session=True,
-                               env=os.environ | {_FOLDER: folder, _CGROUP: cgroup}, preexec_fn=_die_with_parent)
-
+    process = subprocess.Popen(command, start_new_session=True, preexec_fn=_die_with_parent,
+                               env=os.environ | {_FOLDER: folder, _CGROUP: cgroup})
     ended_by: list[int] = []
 
     def interrupt(number: int, _frame: object) -> None:
@@ -116,8 +133,18 @@ def _kill_first_process(unshare: subprocess.Popen) -> None:
 def remove_leftovers(folder: str, cgroup: str) -> None:
     """What outlives the namespaces: an empty folder, and empty control groups."""
     os.rmdir(folder)  # empty: the tmpfs on it was of the mount namespace
+    _remove_cgroup(cgroup)
+
+
+def _cgroups(name: str) -> list[Path]:
+    """The control group of that name in each hierarchy."""
     hierarchies = Path("/sys/fs/cgroup")
-    for group in (*hierarchies.glob(f"*/{cgroup}"), *hierarchies.glob(cgroup)):
+    return [*hierarchies.glob(f"*/{name}"), *hierarchies.glob(name)]
+
+
+def _remove_cgroup(name: str) -> None:
+    """Removes a control group without processes, and those below it."""
+    for group in _cgroups(name):
         for path, _, _ in os.walk(group, topdown=False):
             with contextlib.suppress(FileNotFoundError):
                 os.rmdir(path)
@@ -136,12 +163,9 @@ def _prepare_namespaces(host_network: bool) -> None:
 
 
 def folder() -> Path:
-    """A folder for this test program's files, gone with it."""
-    if _FOLDER not in os.environ:
-        portshim_test.require_root("to make namespaces for containers")
-        require("unshare")
-        require("catatonit")
-        raise AssertionError("a test with containers calls containers.main()")
+    """A folder for this test program's files, gone with it; skips where containers.main() could make no namespaces."""
+    if _WHY_NOT in os.environ:
+        portshim_test.skip(os.environ[_WHY_NOT])
     return Path(os.environ[_FOLDER])
 
 
@@ -253,17 +277,24 @@ network_backend = "netavark"
         self._run_options = (f"--cgroup-parent=/{os.environ[_CGROUP]}",)
 
     def play(self, manifest: Path) -> None:
-        """Starts the Pods of a Kubernetes manifest, and returns when their initContainers have ended and their containers
-        run. It is no kubelet: the capabilities of securityContext.capabilities.add become ambient, runAsNonRoot and
-        sysctls are ignored, an httpGet probe runs curl in the container (an image without it is restarted for ever), and
-        an emptyDir is a named volume that all Pods share whose volumes have that name: give each Pod its own names.
-        Images need imagePullPolicy: Never. `take_down` ends the Pods."""
+        """Starts the Pods of a Kubernetes manifest, and returns when their initContainers have ended and their
+        containers run. It is no kubelet: the capabilities of securityContext.capabilities.add become ambient,
+        runAsNonRoot and sysctls are ignored, an httpGet probe runs curl in the container (an image without it is
+        restarted for ever), and an emptyDir is a named volume that all Pods share whose volumes have that name: give
+        each Pod its own names. Images need imagePullPolicy: Never. `take_down` ends the Pods."""
         self.checked("kube", "play", manifest)
 
     def take_down(self, manifest: Path) -> None:
         """Ends and removes the Pods of a manifest, and their emptyDir volumes."""
+        pods = self.call("pod", "ps", "--quiet", "--no-trunc").stdout.split()
         self.call("kube", "down", manifest)
         self.call("volume", "prune", "--force")
+        # `play` knows no --cgroup-parent, and `down` leaves empty groups in the unified hierarchy.
+        for pod in pods:
+            _remove_cgroup(f"libpod_parent/{pod}")
+        for parent in _cgroups("libpod_parent"):
+            with contextlib.suppress(OSError):  # somebody else's Pods are in it
+                parent.rmdir()
 
     def container_of(self, pod: str, name: str) -> Container:
         """A container of a Pod that was played."""
