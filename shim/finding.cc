@@ -65,6 +65,8 @@ constexpr std::array kTable{
     Entry{Id::set_user_id, "portshim was started set-uid or set-gid, which it refuses"},
     Entry{Id::not_in_this_version, "an option or variable of a later version"},
     Entry{Id::own_failure, "something inside portshim failed; the app starts as it was"},
+    Entry{Id::installed, "--install copied portshim"},
+    Entry{Id::not_installed, "--install could not copy portshim; what was there is unchanged"},
 };
 
 constexpr std::size_t kLongestQuote = 256;

@@ -62,6 +62,8 @@ enum class Id : std::uint16_t {
   set_user_id = 903,
   not_in_this_version = 904,
   own_failure = 905,
+  installed = 906,
+  not_installed = 907,
 };
 
 struct Finding {

@@ -19,6 +19,7 @@
 #include "shim/files.h"
 #include "shim/finding.h"
 #include "shim/hosting.h"
+#include "shim/install.h"
 #include "shim/launch.h"
 #include "shim/likely.h"
 #include "shim/log.h"
@@ -344,6 +345,12 @@ int run_app(system::System& system, const Start& start, const Request& request) 
   return become(system, start, request, edits ? changed(*prediction) : unchanged(start, request));
 }
 
+int install_copy(system::System& system, const Start& start, const options::Options& options) {
+  const Finding finding = install::install(system, options.install);
+  say(system, start, options, std::array{finding});
+  return finding.id == Id::installed ? 0 : kRefused;
+}
+
 int refuse_set_user_id(system::System& system, const Start& start) {
   const Finding finding{.id = Id::set_user_id,
                         .severity = Severity::error,
@@ -369,6 +376,7 @@ int run(system::System& system, const Start& start) {
     system.write(kStdout, options.help ? options::help() : options::version());
     return 0;
   }
+  if (!options.install.empty()) return install_copy(system, start, options);
   if (options.check != options::Check::no) return run_app(system, start, request);
   if (request.lookup.path.empty()) {
     const launch::Failure failure =

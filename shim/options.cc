@@ -49,7 +49,7 @@ struct Setting {
   Words near;                    ///< values to suggest
   std::string_view replacement;  ///< what an invalid variable stands for; empty: the default
 };
-constexpr std::array<Setting, 11> kSettings{{
+constexpr std::array<Setting, 12> kSettings{{
     {"mode", "PORTSHIM", "", "off, explain, validate, rewrite", kModes, "explain"},
     {"floor", "PORTSHIM_FLOOR", "", "portable, kernel, or a port 0..65535", kFloors, "portable"},
     {"map", "PORTSHIM_MAP", "", "OLD:NEW pairs of ports 1..65535, each OLD once, as 80:8080,443:8443", {}, ""},
@@ -59,6 +59,7 @@ constexpr std::array<Setting, 11> kSettings{{
     {"log-format", "PORTSHIM_LOG_FORMAT", "", "auto, text, systemd, json", kLogFormats, "auto"},
     {"log-level", "PORTSHIM_LOG_LEVEL", "", "warning, info, error, debug", kLogLevels, ""},
     {"check", "", "text", "text, json", Words(kChecks).subspan(1), ""},
+    {"install", "", "", "the path of a file or a directory", {}, ""},
     {"help", "", "on", "", {}, ""},
     {"version", "", "on", "", {}, ""},
 }};
@@ -68,9 +69,8 @@ struct LaterOption {
   std::string_view name;
   bool needs_value;
 };
-constexpr std::array<LaterOption, 12> kLaterOptions{{
+constexpr std::array<LaterOption, 11> kLaterOptions{{
     {"termination-log", true},
-    {"install", true},
     {"pid", true},
     {"assume", true},
     {"init", false},
@@ -179,6 +179,7 @@ Options merge_options(const Invocation& outer, const Invocation& inner) {
           .log_format = winner("log-format").log_format,
           .log_level = winner(level_given ? "log-level" : "mode").log_level,
           .check = winner("check").check,
+          .install = winner("install").install,
           .help = winner("help").help,
           .version = winner("version").version};
 }
@@ -232,6 +233,7 @@ class Values {
         ("log-format", po::value(&format_))                                                                  //
         ("log-level", po::value<LogLevel>()->notifier([this](LogLevel level) { level_ = level.severity; }))  //
         ("check", po::value(&options_.check))                                                                //
+        ("install", po::value(&options_.install))                                                            //
         ("help", po::value(&options_.help))                                                                  //
         ("version", po::value(&options_.version));
   }
@@ -261,7 +263,9 @@ class Values {
     po::notify(values_);
     options_.log_format =
         format_ == LogFormat::automatic ? app_log_format(environment) : log::Format{std::to_underlying(format_)};
-    options_.log_level = level_.value_or(options_.mode == Mode::explain ? Severity::info : Severity::warning);
+    // What --install did is an info, and nothing else is there to be said.
+    const bool tells_info = options_.mode == Mode::explain || !options_.install.empty();
+    options_.log_level = level_.value_or(tells_info ? Severity::info : Severity::warning);
     return options_;
   }
 
@@ -430,6 +434,16 @@ void refuse_missing_command(Invocation& result) {
   result.refusal_code = kWrongCommandLine;
 }
 
+/// --install starts nothing, so nothing that is about COMMAND may stand beside it.
+void refuse_beside_install(Invocation& result, bool has_command) {
+  const bool checks = result.options.check != Check::no;
+  if (!has_command && !checks) return;
+  result.refusal = refusal(Id::wrong_command_line,
+                           fmt::format("--install starts nothing and takes no {}", checks ? "--check" : "COMMAND"),
+                           "portshim --install=PATH, and nothing else; start the app with the copy");
+  result.refusal_code = kWrongCommandLine;
+}
+
 constexpr std::string_view kHelp = R"(usage: portshim [OPTIONS] [--] COMMAND [ARG...]
 
 Looks at the ports that COMMAND, an ASP.NET Core app, is going to bind, and starts it.
@@ -456,6 +470,8 @@ OPTION        VARIABLE             VALUES, the default first
                                    the least severity that is written to stderr
 --check                            text, json
                                    print the whole prediction on stdout, start nothing
+--install                          the path of a file or a directory
+                                   copy this binary there (mode 0755), start nothing
 --help                             print this
 --version                          print the version
 Booleans are 0, false, no, off and 1, true, yes, on.
@@ -479,7 +495,7 @@ Called by another name, as through a link /usr/bin/dotnet, portshim starts the r
 name; all arguments are its own, and options come from variables alone.
 
 Exit codes: COMMAND's own, or
-  78   refused (with --check: would not start)
+  78   refused (with --check: would not start; with --install: not copied)
   125  wrong command line
   126  COMMAND was found but cannot be executed
   127  COMMAND was not found
@@ -488,6 +504,7 @@ Examples:
   portshim --mode=rewrite dotnet App.dll
   portshim --mode=rewrite --map=80:5000 -- dotnet App.dll --urls http://+:80
   portshim --check dotnet App.dll
+  portshim --install=/tools
   ENTRYPOINT ["/portshim", "--", "dotnet", "App.dll"]     and PORTSHIM=rewrite
 )";
 
@@ -506,7 +523,9 @@ Invocation parse(std::span<const std::string> argv, std::span<const std::string>
 
   const bool only_information = result.options.help || result.options.version;
   if (result.refusal || only_information) return result;
-  if (result.command == argv.size()) {
+  if (!result.options.install.empty()) {
+    refuse_beside_install(result, result.command < argv.size());
+  } else if (result.command == argv.size()) {
     refuse_missing_command(result);
   } else if (!environment::value(environment, "PORTSHIM_USER").value_or("").empty()) {
     refuse_user(result);
@@ -520,6 +539,7 @@ Invocation merge(const Invocation& outer, Invocation inner) {
   std::erase_if(inner.invalid, [&](const Finding& finding) {
     return std::ranges::find(outer.invalid, finding) == outer.invalid.end();
   });
+  if (!inner.refusal && !inner.options.install.empty()) refuse_beside_install(inner, false);
   return inner;
 }
 

@@ -37,8 +37,9 @@ struct Options {
   bool expand = false;
   Code code = Code::report;
   log::Format log_format = log::Format::text;
-  finding::Severity log_level = finding::Severity::warning;  ///< where nothing is set: info in explain
+  finding::Severity log_level = finding::Severity::warning;  ///< where nothing is set: info in explain and for install
   Check check = Check::no;
+  std::string install;  ///< where portshim is to copy itself to; empty: nowhere
   bool help = false;
   bool version = false;
   bool operator==(const Options&) const = default;
@@ -59,7 +60,8 @@ struct Invocation {
 /// Parses argv and environment ("NAME=VALUE" each). Called by another name, argv holds no options and COMMAND is
 /// argv[0]. Where argv is wrong, `refusal` is its first mistake (PS902 or PS904, code 125), and all other options are
 /// still what the rest says. A variable whose option is on the command line is not looked at, valid or not.
-/// PORTSHIM_USER is refused with PS904 and code 78, unless only help or version is asked for.
+/// PORTSHIM_USER is refused with PS904 and code 78, unless only help, version or install is asked for. Beside install
+/// there is neither COMMAND nor check: PS902, code 125.
 /// Nesting: `argv` may be the tail of a longer one, starting at another portshim.
 [[nodiscard]] Invocation parse(std::span<const std::string> argv, std::span<const std::string> environment);
 

@@ -19,6 +19,7 @@
 
 #include <algorithm>
 #include <array>
+#include <bit>
 #include <cerrno>
 #include <charconv>
 #include <climits>
@@ -29,6 +30,8 @@
 #include <memory>
 #include <type_traits>
 #include <utility>
+
+#include "shim/path.h"
 
 namespace portshim::system {
 namespace {
@@ -301,6 +304,34 @@ void reap(pid_t child) {
 
 // --- Writing. ---
 
+/// Holds back the signals that a failed write comes with (a closed pipe, the file size limit): their dispositions
+/// belong to the app, so they are blocked for the time and then taken away.
+class HeldSignals {
+ public:
+  HeldSignals() {
+    std::ranges::transform(kSignals, was_pending_.begin(), is_pending);
+    sigset_t set;
+    sigemptyset(&set);
+    for (const int signal : kSignals) sigaddset(&set, signal);
+    pthread_sigmask(SIG_BLOCK, &set, &old_);
+  }
+  HeldSignals(const HeldSignals&) = delete;
+  HeldSignals& operator=(const HeldSignals&) = delete;
+  HeldSignals(HeldSignals&&) = delete;
+  HeldSignals& operator=(HeldSignals&&) = delete;
+  ~HeldSignals() {
+    for (std::size_t i = 0; i < kSignals.size(); ++i) {
+      if (!was_pending_.at(i) && is_pending(kSignals.at(i))) consume(kSignals.at(i));
+    }
+    pthread_sigmask(SIG_SETMASK, &old_, nullptr);
+  }
+
+ private:
+  static constexpr std::array kSignals{SIGPIPE, SIGXFSZ};
+  std::array<bool, kSignals.size()> was_pending_{};
+  sigset_t old_{};
+};
+
 /// Waits once and shortly until a full pipe or socket takes more; false when it does not.
 bool wait_for_room(int descriptor) {
   constexpr int kMilliseconds = 100;
@@ -323,6 +354,21 @@ void write_while_possible(int descriptor, std::string_view text) {
       return;
     }
   }
+}
+
+/// Writes a whole file and has the kernel store it: errno, 0 for success.
+int fill(const Descriptor& file, std::string_view content, mode_t mode) {
+  const HeldSignals held;
+  while (!content.empty()) {
+    const ssize_t count = ::write(file.number(), content.data(), content.size());
+    if (count < 0 && errno != EINTR) return errno;
+    if (count > 0) content.remove_prefix(static_cast<std::size_t>(count));
+  }
+  // Not by open(2), whose mode the umask cuts.
+  if (fchmod(file.number(), mode) != 0) return errno;
+  // Some file systems find out only here that there is no room. Others have no fsync(2): EINVAL.
+  if (fsync(file.number()) != 0 && errno != EINVAL) return errno;
+  return 0;
 }
 
 /// The null-terminated array that execve(2) wants. It points into `texts`, which must outlive it.
@@ -512,6 +558,39 @@ Result<std::vector<int>> Linux::try_binds(std::span<const BindAttempt> attempts,
   return std::move(work.answers);
 }
 
+std::string Linux::own_path() const {
+  // A pointer that getauxval(3) hands out as a number.
+  const auto* const path = std::bit_cast<const char*>(getauxval(AT_EXECFN));
+  return path == nullptr ? "" : path;
+}
+
+Result<void> Linux::replace_file(const std::string& path, std::string_view content, mode_t mode) {
+  const std::string directory = path::folder_of(path);
+  std::string temporary;
+  const auto number = call_with_path("create a file in", directory, [&](const char* folder) {
+    temporary = std::string(folder) + "/.portshim.XXXXXX";
+    return mkostemp(temporary.data(), O_CLOEXEC);
+  });
+  if (!number) return std::unexpected(number.error());
+  const Descriptor file(*number);
+  int code = file.number() < 0 ? errno : fill(file, content, mode);
+  const char* doing = "write";
+  if (code == 0) {
+    doing = "rename to";
+    const auto renamed = call_with_path(doing, path, [&](const char* to) { return rename(temporary.c_str(), to); });
+    if (!renamed) code = renamed.error().code;
+  }
+  if (code != 0) {
+    unlink(temporary.c_str());
+    return failure(doing, path, code);
+  }
+  // The file is there either way; this makes it last through a crash of the host.
+  if (const auto opened = open_path(directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC)) {
+    static_cast<void>(fsync(opened->number()));
+  }
+  return {};
+}
+
 /// execve(2). E2BIG, ENOEXEC and the like are explained by launch, not here.
 Error Linux::execute(const std::string& path, const std::vector<std::string>& argv,
                      const std::vector<std::string>& environment) {
@@ -523,21 +602,8 @@ Error Linux::execute(const std::string& path, const std::vector<std::string>& ar
 }
 
 void Linux::write(int descriptor, std::string_view text) {
-  // A closed pipe and the file size limit answer with a signal. Its disposition belongs to the app: it is held back
-  // and taken away instead.
-  constexpr std::array kSignals{SIGPIPE, SIGXFSZ};
-  std::array<bool, kSignals.size()> was_pending{};
-  std::ranges::transform(kSignals, was_pending.begin(), is_pending);
-  sigset_t set;
-  sigset_t old;
-  sigemptyset(&set);
-  for (const int signal : kSignals) sigaddset(&set, signal);
-  pthread_sigmask(SIG_BLOCK, &set, &old);
+  const HeldSignals held;
   write_while_possible(descriptor, text);
-  for (std::size_t i = 0; i < kSignals.size(); ++i) {
-    if (!was_pending[i] && is_pending(kSignals[i])) consume(kSignals[i]);
-  }
-  pthread_sigmask(SIG_SETMASK, &old, nullptr);
 }
 
 /// isatty(3): an ioctl that only terminals answer.

@@ -118,6 +118,16 @@ class System {
   [[nodiscard]] virtual Result<std::vector<int>> try_binds(std::span<const BindAttempt> attempts,
                                                            bool net_bind_service) const = 0;
 
+  /// The path by which this program was started, as execve(2) was given it (AT_EXECFN, getauxval(3)); empty where the
+  /// kernel does not tell.
+  [[nodiscard]] virtual std::string own_path() const = 0;
+
+  /// Makes `content` the file at `path`, with exactly these permission bits whatever the umask: written to a new file
+  /// beside it, synced, and renamed over it. Whoever opens the path sees the old file or the whole new one; what was
+  /// there is replaced, even while it runs, and a link is replaced itself. On an error `path` is as it was and the new
+  /// file is gone. Not durable against a crash where the directory cannot be synced.
+  [[nodiscard]] virtual Result<void> replace_file(const std::string& path, std::string_view content, mode_t mode) = 0;
+
   /// execve(2); returns only on failure, with its error.
   [[nodiscard]] virtual Error execute(const std::string& path, const std::vector<std::string>& argv,
                                       const std::vector<std::string>& environment) = 0;
@@ -146,6 +156,8 @@ class Linux final : public System {
   [[nodiscard]] std::uint16_t elf_machine() const override;
   [[nodiscard]] Result<std::vector<int>> try_binds(std::span<const BindAttempt> attempts,
                                                    bool net_bind_service) const override;
+  [[nodiscard]] std::string own_path() const override;
+  [[nodiscard]] Result<void> replace_file(const std::string& path, std::string_view content, mode_t mode) override;
   [[nodiscard]] Error execute(const std::string& path, const std::vector<std::string>& argv,
                               const std::vector<std::string>& environment) override;
   void write(int descriptor, std::string_view text) override;

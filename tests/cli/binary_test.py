@@ -65,6 +65,24 @@ class Binary(PortshimTest):
         self.assertEqual(result.code, 3, result)
         self.assertSilent(result)
 
+    def test_it_installs_itself_with_nothing_around_it(self):
+        """No /proc, no /tmp: it reads the file that it was started from."""
+        portshim_test.require_root("for chroot")
+        root = Path(self.directory, "root")
+        (root / "tools").mkdir(parents=True)
+        os.link(self.binary, root / "portshim")
+        chroot = portshim_test.require_program("chroot")
+        result = self.start(chroot, root, "/portshim", "--install=/tools/").wait()
+        self.assertEqual(result.code, 0, result)
+        self.assertEqual((root / "tools/portshim").read_bytes(), self.binary.read_bytes())
+
+    def test_it_does_not_install_itself_where_it_may_not_read_its_own_file(self):
+        own = self.write("portshim", self.binary.read_bytes(), 0o711)
+        result = self.start(own, "--install=/tmp/", stage=portshim_test.as_uid(1654)).wait()
+        self.assertEqual(result.code, 78, result)
+        self.assertEqual(self.assertFinding(result, "PS907", "error").why,
+                         "portshim cannot read its own file: open /proc/self/exe: Permission denied")
+
 
 if __name__ == "__main__":
     portshim_test.main()

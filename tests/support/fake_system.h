@@ -44,6 +44,7 @@ enum class Call : std::uint8_t {
   file_capabilities,
   capabilities,
   try_binds,
+  replace_file,
   execute,
 };
 
@@ -91,8 +92,8 @@ class FakeSystem final : public system::System {
     return put(path, {system::FileType::symlink, 0777, 0, 0, std::move(target), {}});
   }
   /// A FIFO, socket or device.
-  FakeSystem& special(const std::string& path, mode_t mode = 0666) {
-    return put(path, {system::FileType::other, mode, 0, 0, {}, {}});
+  FakeSystem& special(const std::string& path, mode_t mode = 0666, system::FileType type = system::FileType::other) {
+    return put(path, {type, mode, 0, 0, {}, {}});
   }
   FakeSystem& remove(const std::string& path) {
     nodes_.erase(path);
@@ -137,6 +138,7 @@ class FakeSystem final : public system::System {
   system::ProcessCapabilities process;
   std::string cwd = "/";
   std::uint16_t machine = 62;
+  std::string own = "/portshim";  ///< the path that this program was started by
   std::set<int> terminals;
 
   /// Ports that bind answers with EADDRINUSE, on every address.
@@ -270,6 +272,15 @@ class FakeSystem final : public system::System {
     answers.reserve(attempts.size());
     for (const system::BindAttempt& attempt : attempts) answers.push_back(bind(attempt, net_bind_service));
     return answers;
+  }
+
+  [[nodiscard]] std::string own_path() const override { return own; }
+
+  [[nodiscard]] system::Result<void> replace_file(const std::string& path, std::string_view content,
+                                                  mode_t mode) override {
+    if (const int code = record(Call::replace_file, path)) return error("write", path, code);
+    file(path, std::string(content), mode);
+    return {};
   }
 
   [[nodiscard]] system::Error execute(const std::string& path, const std::vector<std::string>& argv,

@@ -19,7 +19,7 @@ from portshim_test import Stage
 
 # sched.h, sys/mount.h
 _CLONE_NEWNS = 0x00020000
-_MS_NOEXEC, _MS_BIND, _MS_REC, _MS_PRIVATE = 8, 4096, 16384, 1 << 18
+_MS_RDONLY, _MS_NOEXEC, _MS_BIND, _MS_REC, _MS_PRIVATE = 1, 8, 4096, 16384, 1 << 18
 
 _libc = ctypes.CDLL(None, use_errno=True)
 _libc.mount.argtypes = [ctypes.c_char_p, ctypes.c_char_p, ctypes.c_char_p, ctypes.c_ulong, ctypes.c_char_p]
@@ -51,9 +51,9 @@ def in_mount_namespace(*steps: Callable[[], object]) -> Stage:
     return PreparedStage(steps=(_unshare_mounts, *steps))
 
 
-def mount_tmpfs(folder: Path | str, *, noexec: bool = False) -> None:
-    """Hides a folder behind an empty one."""
-    _mount("tmpfs", folder, "tmpfs", _MS_NOEXEC if noexec else 0)
+def mount_tmpfs(folder: Path | str, *, noexec: bool = False, read_only: bool = False, size: str = "50%") -> None:
+    """Hides a folder behind an empty one; `size` as in tmpfs(5)."""
+    _mount("tmpfs", folder, "tmpfs", (_MS_NOEXEC if noexec else 0) | (_MS_RDONLY if read_only else 0), f"size={size}")
 
 
 def bind_mount(source: Path | str, target: Path | str) -> None:
@@ -67,7 +67,7 @@ def _unshare_mounts() -> None:
     _mount("none", "/", "", _MS_REC | _MS_PRIVATE)
 
 
-def _mount(source: Path | str, target: Path | str, kind: str, flags: int) -> None:
-    if _libc.mount(os.fsencode(source), os.fsencode(target), kind.encode(), flags, None) != 0:
+def _mount(source: Path | str, target: Path | str, kind: str, flags: int, data: str = "") -> None:
+    if _libc.mount(os.fsencode(source), os.fsencode(target), kind.encode(), flags, data.encode()) != 0:
         code = ctypes.get_errno()
         raise OSError(code, f"mount {target}: {os.strerror(code)}")

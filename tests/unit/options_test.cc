@@ -409,11 +409,41 @@ TEST(CommandLine, HelpBehindCommandIsTheAppsOwn) {
   EXPECT_FALSE(parse(Strings{"portshim", "--", "--help"}, {}).options.help);
 }
 
+TEST(CommandLine, InstallNeedsNoCommandAndTakesNeitherCommandNorCheck) {
+  const Invocation result = parse(Strings{"portshim", "--install=/tools"}, {});
+  EXPECT_FALSE(result.refusal);
+  EXPECT_EQ(result.options.install, "/tools");
+  EXPECT_EQ(parse(Strings{"portshim", "--install", "-x"}, {}).options.install, "-x");
+  EXPECT_EQ(refused(parse(Strings{"portshim", "--install=/tools", "app"}, {})),
+            "PS902: --install starts nothing and takes no COMMAND");
+  EXPECT_EQ(refused(parse(Strings{"portshim", "--check", "--install=/tools"}, {})),
+            "PS902: --install starts nothing and takes no --check");
+  EXPECT_EQ(refused(parse(Strings{"portshim", "--install="}, {})),
+            "PS902: --install= is not valid (valid: the path of a file or a directory)");
+}
+
+TEST(CommandLine, InstallSaysWhatItDidUnlessALevelIsGiven) {
+  EXPECT_EQ(parse(Strings{"portshim", "--install=/t"}, {}).options.log_level, Severity::info);
+  EXPECT_EQ(parse(Strings{"portshim", "--install=/t"}, Strings{"PORTSHIM_LOG_LEVEL=error"}).options.log_level,
+            Severity::error);
+}
+
+TEST(CommandLine, InstallStartsNothingAsRootAndSoTakesPortshimUser) {
+  EXPECT_FALSE(parse(Strings{"portshim", "--install=/t"}, Strings{"PORTSHIM_USER=app"}).refusal);
+}
+
+TEST(CommandLine, InstallOfNestedCommandLinesIsTheInnerOnes) {
+  const Invocation outer = parse(Strings{"portshim", "--check", "portshim", "--install=/t"}, {});
+  const Invocation inner = parse(Strings{"portshim", "--install=/t"}, {});
+  EXPECT_EQ(refused(merge(outer, inner)), "PS902: --install starts nothing and takes no --check");
+  EXPECT_EQ(merge(parse(Strings{"portshim", "portshim"}, {}), inner).options.install, "/t");
+}
+
 // --- Later versions ---
 
 TEST(LaterVersions, TheirOptionsAreRefused) {
-  for (const std::string option : {"--termination-log", "--install", "--pid", "--assume", "--init", "--grace",
-                                   "--group", "--signal-map", "--exit-map", "--guard", "--user", "--keep-net-bind"}) {
+  for (const std::string option : {"--termination-log", "--pid", "--assume", "--init", "--grace", "--group",
+                                   "--signal-map", "--exit-map", "--guard", "--user", "--keep-net-bind"}) {
     EXPECT_EQ(refused(with_options({option + "=x"})), "PS904: " + option + ": not in this version");
     EXPECT_EQ(refused(parse(Strings{"portshim", option}, {})), "PS904: " + option + ": not in this version");
   }
@@ -469,7 +499,8 @@ TEST(Variables, SetTheirOptions) {
                                      .expand = true,
                                      .code = Code::rewrite,
                                      .log_format = log::Format::systemd,
-                                     .log_level = Severity::debug}));
+                                     .log_level = Severity::debug,
+                                     .install = ""}));
   EXPECT_THAT(result.given, IsEmpty()) << "only the command line counts as given";
 }
 
@@ -486,10 +517,11 @@ TEST(Variables, TheCommandLineWins) {
                     "--log-format=text", "--log-level=error"},
                    {"PORTSHIM=rewrite", "PORTSHIM_FLOOR=7", "PORTSHIM_MAP=80:2", "PORTSHIM_KEEP=1", "PORTSHIM_EXPAND=1",
                     "PORTSHIM_CODE=off", "PORTSHIM_LOG_FORMAT=json", "PORTSHIM_LOG_LEVEL=debug"});
-  EXPECT_EQ(
-      result.options,
-      (Options{
-          .mode = Mode::explain, .floor = {FloorKind::kernel, 0}, .map = {{80, 1}}, .log_level = Severity::error}));
+  EXPECT_EQ(result.options, (Options{.mode = Mode::explain,
+                                     .floor = {FloorKind::kernel, 0},
+                                     .map = {{80, 1}},
+                                     .log_level = Severity::error,
+                                     .install = ""}));
   EXPECT_THAT(result.given, ElementsAre("code", "expand", "floor", "keep", "log-format", "log-level", "map", "mode"));
 }
 
@@ -680,7 +712,8 @@ TEST(Nesting, TheOuterCommandLineWinsOverVariables) {
                                                   .keep = true,
                                                   .expand = true,
                                                   .log_level = Severity::debug,
-                                                  .check = Check::json}));
+                                                  .check = Check::json,
+                                                  .install = ""}));
 }
 
 TEST(Nesting, EveryOptionOfEitherCommandLineCounts) {
@@ -740,6 +773,7 @@ TEST(Help, HasOneLineForEveryOptionWithItsVariable) {
                                                                  {"--log-format ", " PORTSHIM_LOG_FORMAT "},
                                                                  {"--log-level ", " PORTSHIM_LOG_LEVEL "},
                                                                  {"--check ", " text, json"},
+                                                                 {"--install ", " the path of a file"},
                                                                  {"--help ", ""},
                                                                  {"--version ", ""}};
   for (const auto& [option, variable] : options) {
@@ -756,8 +790,8 @@ TEST(Help, ExplainsModesAndExitCodes) {
 }
 
 TEST(Help, LeavesOutLaterVersions) {
-  for (const char* option : {"--termination-log", "--install", "--pid", "--assume", "--init", "--grace", "--group",
-                             "--signal-map", "--exit-map", "--guard", "--user", "--keep-net-bind"})
+  for (const char* option : {"--termination-log", "--pid", "--assume", "--init", "--grace", "--group", "--signal-map",
+                             "--exit-map", "--guard", "--user", "--keep-net-bind"})
     EXPECT_THAT(help(), Not(HasSubstr(option)));
 }
 
