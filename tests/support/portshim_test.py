@@ -422,6 +422,7 @@ class Process:
         with tempfile.TemporaryFile() as input_file:
             input_file.write(stdin)
             input_file.seek(0)
+            program, argv, environment = _emulated(program, argv, environment)
             # Never run by subprocess: execve(2) is called in the child, since only this way argv[0], the order and
             # doubles of the environment, and entries without '=' are exactly as given.
             self._popen = subprocess.Popen(
@@ -457,6 +458,27 @@ class Process:
         with contextlib.suppress(ProcessLookupError):
             os.killpg(self.pid, signal.SIGKILL)
         self._popen.wait()
+
+
+def _emulated(program: Text, argv: Sequence[Text], environment: Sequence[Text]) -> tuple[Text, Sequence[Text],
+                                                                                         Sequence[Text]]:
+    """What to execute so that a program of another machine runs in user-mode emulation, without binfmt_misc (which needs
+    root and changes the host): its COMMAND, the probe, is a program of this machine."""
+    emulator = os.environ.get("PORTSHIM_EMULATOR")
+    if not emulator or not _is_for_arm64(program):
+        return program, argv, environment
+    # QEMU puts every variable in front of those before it (envlist_setenv): its guest sees them reversed.
+    return require_program(emulator), [emulator, "-0", argv[0], program, *argv[1:]], list(reversed(environment))
+
+
+def _is_for_arm64(program: Text) -> bool:
+    em_aarch64 = 183  # elf.h; e_machine is at 18
+    try:
+        with open(program, "rb") as file:
+            header = file.read(20)
+    except OSError:
+        return False
+    return header[:4] == b"\x7fELF" and int.from_bytes(header[18:20], "little") == em_aarch64
 
 
 def _exec(program: Text, argv: Sequence[Text], environment: Sequence[Text], stage: Stage, cwd: Path | None,
@@ -599,13 +621,36 @@ def _report_skips(skipped: Sequence[tuple[unittest.TestCase, str]]) -> None:
         print(f"SKIPPED: {file.parent.name}/{file.name}: {reason} ({count})", flush=True)
 
 
+class _Loader(unittest.TestLoader):
+    """Leaves out what tests/not-emulated.txt names for the calling file, where the binary is emulated."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        file = Path(sys.argv[0]).resolve()
+        prefix = f"{file.parent.name}.{file.stem.removesuffix('_test')} "
+        lines = (SOURCE_DIR / "tests/not-emulated.txt").read_text().splitlines()
+        named = {line.removeprefix(prefix) for line in lines if line.startswith(prefix)}
+        self.left_out = named if os.environ.get("PORTSHIM_EMULATOR") else set()
+        self.unknown = set(self.left_out)
+
+    def getTestCaseNames(self, testCaseClass: type[unittest.TestCase]) -> Sequence[str]:
+        names = {name: f"{testCaseClass.__name__}.{name}" for name in super().getTestCaseNames(testCaseClass)}
+        self.unknown -= set(names.values())
+        return [name for name, full in names.items() if full not in self.left_out]
+
+
 def main() -> None:
     """Runs the tests of the calling file. Where all were skipped the exit code is 77, which CTest calls skipped; where
     some were, the lines `SKIPPED: ...` on stdout say so (scripts/test gathers them)."""
-    program = unittest.main(module="__main__", exit=False,
+    loader = _Loader()
+    program = unittest.main(module="__main__", exit=False, testLoader=loader,
                             testRunner=unittest.TextTestRunner(verbosity=2, resultclass=_CountingResult))
     result = program.result
     _report_skips(result.skipped)
+    if loader.unknown and len(sys.argv) == 1:
+        sys.exit(f"tests/not-emulated.txt names what is no test: {', '.join(sorted(loader.unknown))}")
+    if loader.left_out:
+        print(f"{len(loader.left_out)} tests cannot run in emulation: tests/not-emulated.txt", flush=True)
     if not result.wasSuccessful():
         sys.exit(1)
     if result.ran == 0:
