@@ -55,7 +55,6 @@ class Writer {
       say_denied();
       say_failures();
       say_collision();
-      if (s_.options.check != options::Check::no) say_in_use();
       say_ambiguous();
       say_no_effect();
       say_too_large();
@@ -519,6 +518,8 @@ class Writer {
         return Id::content_root;
       case kestrel::Fault::certificate:
         return Id::certificate;
+      case kestrel::Fault::https:
+        return Id::no_certificate;
       case kestrel::Fault::setting:
         break;
     }
@@ -609,24 +610,6 @@ class Writer {
         fmt::format("{} and {} overlap", side(first->first), side(first->second)),
         severity == Severity::error && validates() ? nothing_done() : "",
         "take one of them out, or give it another port");
-  }
-
-  /// The app may be running already, so that this is no reason to refuse.
-  void say_in_use() {
-    if (!s_.rules.verdict) return;
-    std::set<std::string> said;
-    for (const Prediction& prediction : predictions()) {
-      for (const kestrel::Endpoint& endpoint : prediction.lenient().endpoints) {
-        if (s_.rules.verdict(endpoint.target) != address::Verdict::taken) continue;
-        const std::string target = address::to_string(endpoint.target);
-        if (!said.insert(target).second) continue;
-        add(Id::address_in_use, Severity::warning,
-            fmt::format("port {} of {} is held by another process", endpoint.target.port,
-                        name_setting(input(), endpoint.source)),
-            fmt::format("a trial bind of {} was answered with EADDRINUSE", target), "",
-            "nothing, if that process is the app itself; else give one of them another port");
-      }
-    }
   }
 
   void say_ambiguous() {

@@ -27,6 +27,7 @@ enum class Id : std::uint16_t {
   code_port = 111,
   code_unknown = 112,
   code_overrides = 113,
+  old_port_named = 114,
   // PS2xx addresses and sources
   will_fail = 201,
   repaired = 202,
@@ -34,12 +35,16 @@ enum class Id : std::uint16_t {
   expanded = 204,
   iis_variables = 205,
   no_effect = 206,
+  socket_directory = 207,
+  socket_file = 208,
+  address_unavailable = 209,
   // PS3xx certificates and files
   settings_file = 301,
   certificate = 302,
   content_root = 303,
   settings_not_read = 304,
   code_not_read = 305,
+  no_certificate = 320,
   // PS4xx exec
   not_found = 401,
   is_directory = 402,
@@ -56,6 +61,8 @@ enum class Id : std::uint16_t {
   no_dotnet = 413,
   environment_too_large = 414,
   exec_failed = 419,
+  child_signal_ignored = 440,
+  stop_signals_blocked = 441,
   // PS9xx portshim's own settings and state
   invalid_setting = 901,
   wrong_command_line = 902,

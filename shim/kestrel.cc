@@ -139,9 +139,9 @@ class Start {
     if (!setup_.has_https) {
       return fail(invalid_operation("Call UseKestrelHttpsConfiguration() on IWebHostBuilder to automatically enable "
                                     "HTTPS when an https:// address is used."),
-                  false, source);
+                  false, source, Fault::https);
     }
-    return default_certificate_ || fail(invalid_operation(std::string(kNoCertificate)), false, source);
+    return default_certificate_ || fail(invalid_operation(std::string(kNoCertificate)), false, source, Fault::https);
   }
 
   /// So does an https endpoint, which may have one of its own (TlsConfigurationLoader.cs).
@@ -149,7 +149,7 @@ class Start {
     if (!setup_.has_https &&
         !fail(invalid_operation("Call UseKestrelHttpsConfiguration() on IWebHostBuilder to enable loading HTTPS "
                                 "settings from configuration."),
-              false, source)) {
+              false, source, Fault::https)) {
       return false;
     }
     bool found = false;
@@ -157,7 +157,7 @@ class Start {
     found |= default_certificate_;
     const std::vector<std::string> names = setup_.configuration.children("Kestrel:Endpoints:" + name + ":Sni");
     if (!names.empty()) return check_sni(name, names, found, source);
-    return found || fail(invalid_operation(std::string(kNoCertificate)), false, source);
+    return found || fail(invalid_operation(std::string(kNoCertificate)), false, source, Fault::https);
   }
 
   /// SniOptionsSelector.cs: every server name has a certificate of its own or that of the endpoint.
@@ -168,7 +168,8 @@ class Start {
       const std::string whole_name = std::string(endpoint).append(":Sni:").append(name);
       const std::string section = std::string("Endpoints:").append(whole_name).append(":Certificate");
       if (!load_certificate(section, whole_name, found)) return false;
-      if (!found && !fallback && !fail(invalid_operation(std::string(kNoCertificate)), false, source)) return false;
+      if (found || fallback) continue;
+      if (!fail(invalid_operation(std::string(kNoCertificate)), false, source, Fault::https)) return false;
     }
     return true;
   }

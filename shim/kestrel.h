@@ -45,7 +45,13 @@ struct Endpoint {
 };
 
 /// What is at fault when .NET ends the app.
-enum class Fault : std::uint8_t { setting, settings_file, content_root, certificate };
+enum class Fault : std::uint8_t {
+  setting,
+  settings_file,
+  content_root,
+  certificate,
+  https,  ///< an https address or endpoint for which no certificate is configured, or https is not enabled at all
+};
 
 /// A failure that .NET decides by itself.
 struct Failure {

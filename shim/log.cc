@@ -5,7 +5,9 @@
 #include <rapidjson/writer.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
+#include <cstddef>
 
 namespace portshim::log {
 
@@ -156,6 +158,18 @@ std::string as_json(const Finding& finding) {
   json.EndObject();
   json.EndObject();
   return fmt::format("{}\n", std::string_view(buffer.GetString(), buffer.GetSize()));
+}
+
+std::string termination_message(std::span<const Finding> findings) {
+  constexpr std::size_t kMost = 4096;  // kubelet's MaxContainerTerminationMessageLength
+  if (findings.empty()) return {};
+  const auto error = std::ranges::find(findings, Severity::error, &Finding::severity);
+  std::string text = as_text(error == findings.end() ? findings.front() : *error, false);
+  // printable() has left no other line end than those of as_text.
+  std::size_t length = std::min(text.find('\n'), kMost - 1);
+  const auto is_continuation = [](char byte) { return (static_cast<unsigned char>(byte) & 0xC0U) == 0x80U; };
+  while (length > 0 && is_continuation(text[length])) --length;
+  return text.erase(length) + "\n";
 }
 
 void Log::say(const Finding& finding) {

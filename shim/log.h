@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <span>
 #include <string>
 #include <string_view>
 
@@ -30,6 +31,11 @@ enum class Format : std::uint8_t { text, systemd, json };
 /// "Next":…,"{OriginalFormat}":…}}. Levels are Debug, Information, Warning, Error. The message is the text of
 /// as_systemd, {OriginalFormat} its template ("{What} why: {Why}"); the fields of State are all there, empty or not.
 [[nodiscard]] std::string as_json(const finding::Finding& finding);
+
+/// What Kubernetes is told of a start that failed (terminationMessagePath): the first line of the first error as text
+/// without colour, or of the first finding where none is an error, with a newline at its end. Longer lines are cut
+/// between two characters, for kubelet takes no more than 4096 bytes. Empty where there are no findings.
+[[nodiscard]] std::string termination_message(std::span<const finding::Finding> findings);
 
 /// Writes findings to stderr.
 class Log {

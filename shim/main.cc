@@ -4,6 +4,8 @@
 
 #include <algorithm>
 #include <array>
+#include <cstddef>
+#include <cstdint>
 #include <exception>
 #include <memory>
 #include <optional>
@@ -15,6 +17,7 @@
 
 #include "shim/assemblies.h"
 #include "shim/diagnosis.h"
+#include "shim/endpoint_check.h"
 #include "shim/environment.h"
 #include "shim/files.h"
 #include "shim/finding.h"
@@ -24,12 +27,14 @@
 #include "shim/likely.h"
 #include "shim/log.h"
 #include "shim/lookup.h"
+#include "shim/old_port.h"
 #include "shim/options.h"
 #include "shim/path.h"
 #include "shim/policy.h"
 #include "shim/privilege.h"
 #include "shim/report.h"
 #include "shim/runtime.h"
+#include "shim/signals.h"
 #include "shim/situation.h"
 #include "shim/system.h"
 
@@ -65,6 +70,11 @@ void say(system::System& system, const Start& start, const options::Options& opt
   const bool colour = log::wants_colour(system.is_terminal(STDERR_FILENO), value("NO_COLOR"), value("TERM"));
   log::Log log(system, options.log_format, options.log_level, colour);
   for (const Finding& finding : findings) log.say(finding);
+}
+
+/// What Kubernetes is to show of a COMMAND that is not started.
+void leave_reason(system::System& system, const options::Options& options, std::span<const Finding> findings) {
+  system.overwrite(options.termination_log, log::termination_message(findings));
 }
 
 Request read_request(const system::System& system, const Start& start) {
@@ -126,9 +136,12 @@ struct Prediction {
   diagnosis::Diagnosis diagnosis;
 };
 
-/// The endpoints that need the kernel's verdict (for --check all of them), and where low ports would go. What many
-/// predictions share is asked for once.
+/// The endpoints that need the kernel's verdict, and where low ports would go; of the others, whose verdict is worth a
+/// finding at the most, so many that they cost no time (for --check all). What many predictions share is asked for
+/// once.
 std::vector<address::Target> questions(const Prediction& prediction, bool check) {
+  constexpr std::size_t kMostOthers = 16;
+  std::size_t others_left = check ? SIZE_MAX : kMostOthers;
   const std::uint16_t reserved = std::max<std::uint16_t>(1024, prediction.identity.port_start);
   const std::uint16_t least = std::max(prediction.rules.floor, reserved);
   std::set<std::pair<const config::Setting*, std::size_t>> seen;
@@ -137,10 +150,13 @@ std::vector<address::Target> questions(const Prediction& prediction, bool check)
     for (const hosting::Prediction& one : *predictions) {
       for (const kestrel::Endpoint& endpoint : one.lenient().endpoints) {
         address::Target target = endpoint.target;
-        if (target.port == 0 || (target.port >= least && !check)) continue;
+        if (target.port == 0 || (target.port >= least && others_left == 0)) continue;
         if (!seen.emplace(endpoint.source.setting.get(), endpoint.source.item).second) continue;
         out.push_back(target);
-        if (target.port >= least) continue;
+        if (target.port >= least) {
+          --others_left;
+          continue;
+        }
         target.port = policy::wanted_port(target.port, prediction.rules);
         out.push_back(target);
       }
@@ -227,6 +243,19 @@ Finding say_absent(const system::System& system, const Start& start, const Reque
   return finding;
 }
 
+/// Puts what a check says among the findings: an error is certain, and validate refuses.
+void add_findings(diagnosis::Diagnosis& diagnosis, std::vector<Finding> findings, const options::Options& options) {
+  for (Finding& finding : findings) {
+    const bool is_error = finding.severity == Severity::error;
+    diagnosis.refuse |= is_error;
+    if (is_error && finding.did.empty() && options.mode == options::Mode::validate) {
+      finding.did = "the app was not started (exit code 78)";
+    }
+    diagnosis.findings.push_back(std::move(finding));
+  }
+  std::ranges::stable_sort(diagnosis.findings, std::ranges::greater{}, &Finding::severity);
+}
+
 Prediction predict(const system::System& system, const Start& start, const Request& request) {
   const options::Options& options = request.options();
   Prediction prediction;
@@ -255,7 +284,11 @@ Prediction predict(const system::System& system, const Start& start, const Reque
   const bool rewrites = options.mode == options::Mode::rewrite;
   likely::pull_lever(prediction.code, prediction.input, prediction.plan, prediction.rules, rewrites,
                      rewrites && options.code == options::Code::rewrite);
-  prediction.diagnosis = diagnosis::diagnose(situation_of(prediction, options));
+  const diagnosis::Situation situation = situation_of(prediction, options);
+  prediction.diagnosis = diagnosis::diagnose(situation);
+  add_findings(prediction.diagnosis, endpoint_check::check(system, situation), options);
+  add_findings(prediction.diagnosis, old_port::check(situation), options);
+  add_findings(prediction.diagnosis, signals::check(system, options.mode), options);
   prediction.rules.verdict = {};  // its kernel ends here
   std::vector<Finding> invalid = request.invocation.invalid;
   if (options.mode == options::Mode::validate && options.check == options::Check::no) {
@@ -310,6 +343,7 @@ int become(system::System& system, const Start& start, const Request& request, c
   }
   const launch::Failure failure = launch::explain_exec(system, request.lookup.path, error);
   say(system, start, request.options(), std::array{failure.finding});
+  leave_reason(system, request.options(), std::array{failure.finding});
   return failure.code;
 }
 
@@ -325,7 +359,11 @@ int give_way(system::System& system, const Start& start, const Request& request,
                                                                          : "started COMMAND as it was",
                     .next = "please report this"};
   say(system, start, request.options(), std::array{own});
-  if (validates || request.options().check != options::Check::no) return kRefused;
+  if (request.options().check != options::Check::no) return kRefused;
+  if (validates) {
+    leave_reason(system, request.options(), std::array{own});
+    return kRefused;
+  }
   return become(system, start, request, unchanged(start, request));
 }
 
@@ -340,8 +378,13 @@ int run_app(system::System& system, const Start& start, const Request& request) 
   }
   if (options.check != options::Check::no) return print_check(system, *prediction, options);
   say(system, start, options, prediction->diagnosis.findings);
-  if (options.mode == options::Mode::validate && prediction->diagnosis.refuse) return kRefused;
-  const bool edits = options.mode == options::Mode::rewrite && !prediction->plan.edits.empty();
+  if (options.mode == options::Mode::validate && prediction->diagnosis.refuse) {
+    leave_reason(system, options, prediction->diagnosis.findings);
+    return kRefused;
+  }
+  const bool rewrites = options.mode == options::Mode::rewrite;
+  const bool edits = rewrites && !prediction->plan.edits.empty();
+  if (rewrites) signals::repair(system);
   return become(system, start, request, edits ? changed(*prediction) : unchanged(start, request));
 }
 
@@ -370,6 +413,7 @@ int run(system::System& system, const Start& start) {
   const options::Options& options = request.options();
   if (const auto& refusal = request.invocation.refusal) {
     say(system, start, options, std::array{*refusal});
+    leave_reason(system, options, std::array{*refusal});
     return request.invocation.refusal_code;
   }
   if (options.help || options.version) {
@@ -382,6 +426,7 @@ int run(system::System& system, const Start& start) {
     const launch::Failure failure =
         launch::explain_lookup(system, start.argv[request.command], request.lookup, start.environment);
     say(system, start, options, std::array{failure.finding});
+    leave_reason(system, options, std::array{failure.finding});
     return failure.code;
   }
   if (options.mode == options::Mode::off) return become(system, start, request, unchanged(start, request));

@@ -49,7 +49,7 @@ struct Setting {
   Words near;                    ///< values to suggest
   std::string_view replacement;  ///< what an invalid variable stands for; empty: the default
 };
-constexpr std::array<Setting, 12> kSettings{{
+constexpr auto kSettings = std::to_array<Setting>({
     {"mode", "PORTSHIM", "", "off, explain, validate, rewrite", kModes, "explain"},
     {"floor", "PORTSHIM_FLOOR", "", "portable, kernel, or a port 0..65535", kFloors, "portable"},
     {"map", "PORTSHIM_MAP", "", "OLD:NEW pairs of ports 1..65535, each OLD once, as 80:8080,443:8443", {}, ""},
@@ -58,19 +58,19 @@ constexpr std::array<Setting, 12> kSettings{{
     {"code", "PORTSHIM_CODE", "", "report, off, rewrite", kCodes, "report"},
     {"log-format", "PORTSHIM_LOG_FORMAT", "", "auto, text, systemd, json", kLogFormats, "auto"},
     {"log-level", "PORTSHIM_LOG_LEVEL", "", "warning, info, error, debug", kLogLevels, ""},
+    {"termination-log", "PORTSHIM_TERMINATION_LOG", "", "the path of a file", {}, ""},
     {"check", "", "text", "text, json", Words(kChecks).subspan(1), ""},
     {"install", "", "", "the path of a file or a directory", {}, ""},
     {"help", "", "on", "", {}, ""},
     {"version", "", "on", "", {}, ""},
-}};
+});
 
 /// Options of later versions. Ignoring one could start the app in a way that was not asked for.
 struct LaterOption {
   std::string_view name;
   bool needs_value;
 };
-constexpr std::array<LaterOption, 11> kLaterOptions{{
-    {"termination-log", true},
+constexpr auto kLaterOptions = std::to_array<LaterOption>({
     {"pid", true},
     {"assume", true},
     {"init", false},
@@ -81,7 +81,7 @@ constexpr std::array<LaterOption, 11> kLaterOptions{{
     {"guard", true},
     {"user", true},
     {"keep-net-bind", false},
-}};
+});
 
 /// Only ASCII letters have case here: neither names nor values have others.
 bool equal_in_any_case(std::string_view a, std::string_view b) {
@@ -178,6 +178,7 @@ Options merge_options(const Invocation& outer, const Invocation& inner) {
           .code = winner("code").code,
           .log_format = winner("log-format").log_format,
           .log_level = winner(level_given ? "log-level" : "mode").log_level,
+          .termination_log = winner("termination-log").termination_log,
           .check = winner("check").check,
           .install = winner("install").install,
           .help = winner("help").help,
@@ -232,6 +233,7 @@ class Values {
         ("code", po::value(&options_.code))                                                                  //
         ("log-format", po::value(&format_))                                                                  //
         ("log-level", po::value<LogLevel>()->notifier([this](LogLevel level) { level_ = level.severity; }))  //
+        ("termination-log", po::value(&options_.termination_log))                                            //
         ("check", po::value(&options_.check))                                                                //
         ("install", po::value(&options_.install))                                                            //
         ("help", po::value(&options_.help))                                                                  //
@@ -468,6 +470,8 @@ OPTION        VARIABLE             VALUES, the default first
                                    auto follows Logging__Console__FormatterName
 --log-level   PORTSHIM_LOG_LEVEL   warning (in explain: info), info, error, debug
                                    the least severity that is written to stderr
+--termination-log  PORTSHIM_TERMINATION_LOG  /dev/termination-log, or another path
+                                   a file that gets one line when COMMAND is not started
 --check                            text, json
                                    print the whole prediction on stdout, start nothing
 --install                          the path of a file or a directory

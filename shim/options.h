@@ -38,6 +38,7 @@ struct Options {
   Code code = Code::report;
   log::Format log_format = log::Format::text;
   finding::Severity log_level = finding::Severity::warning;  ///< where nothing is set: info in explain and for install
+  std::string termination_log = "/dev/termination-log";      ///< where the reason of a failed start is left
   Check check = Check::no;
   std::string install;  ///< where portshim is to copy itself to; empty: nowhere
   bool help = false;

@@ -14,6 +14,7 @@
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
+#include <sys/un.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -429,6 +430,10 @@ Result<void> Linux::readable(const std::string& path) const {
   return check_access(path, R_OK);
 }
 
+Result<void> Linux::can_create_in(const std::string& directory) const {
+  return check_access(directory, W_OK | X_OK);
+}
+
 Result<std::vector<std::string>> Linux::list(const std::string& directory) const {
   constexpr int kFlags = O_RDONLY | O_NONBLOCK | O_CLOEXEC | O_DIRECTORY;
   auto opened = open_path(directory, kFlags);
@@ -591,6 +596,40 @@ Result<void> Linux::replace_file(const std::string& path, std::string_view conte
   return {};
 }
 
+Result<void> Linux::connect_to_socket(const std::string& path) const {
+  sockaddr_un address{};
+  address.sun_family = AF_UNIX;
+  if (path.contains('\0')) return failure("connect", path, ENOENT);
+  if (path.size() >= sizeof address.sun_path) return failure("connect", path, ENAMETOOLONG);
+  std::ranges::copy(path, std::begin(address.sun_path));
+  const Descriptor socket(::socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
+  if (socket.number() < 0) return failure("socket", errno);
+  const auto* generic = reinterpret_cast<const sockaddr*>(&address);
+  const auto answer = call_with_path(
+      "connect", path, [&](const char* /*name*/) { return ::connect(socket.number(), generic, sizeof address); });
+  if (!answer) return std::unexpected(answer.error());
+  return {};
+}
+
+bool Linux::is_ignored(int signal) const {
+  struct sigaction action{};
+  return sigaction(signal, nullptr, &action) == 0 && action.sa_handler == SIG_IGN;
+}
+
+bool Linux::is_blocked(int signal) const {
+  sigset_t mask;
+  sigemptyset(&mask);
+  return pthread_sigmask(SIG_BLOCK, nullptr, &mask) == 0 && sigismember(&mask, signal) == 1;
+}
+
+void Linux::reset_signal(int signal) {
+  if (is_ignored(signal)) static_cast<void>(std::signal(signal, SIG_DFL));
+  sigset_t set;
+  sigemptyset(&set);
+  sigaddset(&set, signal);
+  pthread_sigmask(SIG_UNBLOCK, &set, nullptr);
+}
+
 /// execve(2). E2BIG, ENOEXEC and the like are explained by launch, not here.
 Error Linux::execute(const std::string& path, const std::vector<std::string>& argv,
                      const std::vector<std::string>& environment) {
@@ -604,6 +643,17 @@ Error Linux::execute(const std::string& path, const std::vector<std::string>& ar
 void Linux::write(int descriptor, std::string_view text) {
   const HeldSignals held;
   write_while_possible(descriptor, text);
+}
+
+void Linux::overwrite(const std::string& path, std::string_view text) {
+  // To open a device may do something already, so it is looked at first; and again, since it may have changed.
+  const auto before = status(path);
+  if (!before || before->type != FileType::regular) return;
+  const auto file = open_path(path, O_WRONLY | O_NONBLOCK | O_CLOEXEC | O_NOCTTY);
+  struct stat status{};
+  if (!file || fstat(file->number(), &status) != 0 || !S_ISREG(status.st_mode)) return;
+  const HeldSignals held;
+  if (ftruncate(file->number(), 0) == 0) write_while_possible(file->number(), text);
 }
 
 /// isatty(3): an ioctl that only terminals answer.

@@ -95,6 +95,8 @@ class System {
   [[nodiscard]] virtual Result<void> executable(const std::string& path) const = 0;
   /// faccessat(2) with AT_EACCESS and R_OK.
   [[nodiscard]] virtual Result<void> readable(const std::string& path) const = 0;
+  /// faccessat(2) with AT_EACCESS, W_OK and X_OK: may this process make a file in that directory?
+  [[nodiscard]] virtual Result<void> can_create_in(const std::string& directory) const = 0;
   /// Names in a directory, unsorted, without "." and "..".
   [[nodiscard]] virtual Result<std::vector<std::string>> list(const std::string& directory) const = 0;
   /// readlink(2).
@@ -128,11 +130,25 @@ class System {
   /// file is gone. Not durable against a crash where the directory cannot be synced.
   [[nodiscard]] virtual Result<void> replace_file(const std::string& path, std::string_view content, mode_t mode) = 0;
 
+  /// connect(2) of a stream socket to a socket file, without waiting. ECONNREFUSED: nobody listens there; EAGAIN:
+  /// somebody does, who is busy (unix(7)). Longer paths than sun_path holds are refused with ENAMETOOLONG.
+  [[nodiscard]] virtual Result<void> connect_to_socket(const std::string& path) const = 0;
+
+  /// True where this process ignores the signal, and hands that on through execve(2).
+  [[nodiscard]] virtual bool is_ignored(int signal) const = 0;
+  /// True where this process has it blocked, and hands that on through execve(2).
+  [[nodiscard]] virtual bool is_blocked(int signal) const = 0;
+  /// Gives an ignored signal its default disposition, and lets a blocked one through. Errors are dropped.
+  virtual void reset_signal(int signal) = 0;
+
   /// execve(2); returns only on failure, with its error.
   [[nodiscard]] virtual Error execute(const std::string& path, const std::vector<std::string>& argv,
                                       const std::vector<std::string>& environment) = 0;
   /// One write(2) (continued after a short write; EINTR retried). A failed write is dropped. SIGPIPE never kills.
   virtual void write(int descriptor, std::string_view text) = 0;
+  /// Makes `text` all that is in a file that is there already. What is no regular file, or cannot be opened or written
+  /// at once, stays as it is: all errors are dropped.
+  virtual void overwrite(const std::string& path, std::string_view text) = 0;
   [[nodiscard]] virtual bool is_terminal(int descriptor) const = 0;
 };
 
@@ -145,6 +161,7 @@ class Linux final : public System {
   [[nodiscard]] Result<FileStatus> status(const std::string& path, bool follow = true) const override;
   [[nodiscard]] Result<void> executable(const std::string& path) const override;
   [[nodiscard]] Result<void> readable(const std::string& path) const override;
+  [[nodiscard]] Result<void> can_create_in(const std::string& directory) const override;
   [[nodiscard]] Result<std::vector<std::string>> list(const std::string& directory) const override;
   [[nodiscard]] Result<std::string> read_link(const std::string& path) const override;
   [[nodiscard]] Result<std::string> real_path(const std::string& path) const override;
@@ -158,9 +175,14 @@ class Linux final : public System {
                                                    bool net_bind_service) const override;
   [[nodiscard]] std::string own_path() const override;
   [[nodiscard]] Result<void> replace_file(const std::string& path, std::string_view content, mode_t mode) override;
+  [[nodiscard]] Result<void> connect_to_socket(const std::string& path) const override;
+  [[nodiscard]] bool is_ignored(int signal) const override;
+  [[nodiscard]] bool is_blocked(int signal) const override;
+  void reset_signal(int signal) override;
   [[nodiscard]] Error execute(const std::string& path, const std::vector<std::string>& argv,
                               const std::vector<std::string>& environment) override;
   void write(int descriptor, std::string_view text) override;
+  void overwrite(const std::string& path, std::string_view text) override;
   [[nodiscard]] bool is_terminal(int descriptor) const override;
 };
 

@@ -36,6 +36,7 @@ enum class Call : std::uint8_t {
   status,
   executable,
   readable,
+  can_create_in,
   list,
   read_link,
   real_path,
@@ -45,6 +46,7 @@ enum class Call : std::uint8_t {
   capabilities,
   try_binds,
   replace_file,
+  connect_to_socket,
   execute,
 };
 
@@ -95,6 +97,7 @@ class FakeSystem final : public system::System {
   FakeSystem& special(const std::string& path, mode_t mode = 0666, system::FileType type = system::FileType::other) {
     return put(path, {type, mode, 0, 0, {}, {}});
   }
+  FakeSystem& socket(const std::string& path) { return put(path, {system::FileType::socket, 0777, 0, 0, {}, {}}); }
   FakeSystem& remove(const std::string& path) {
     nodes_.erase(path);
     return *this;
@@ -147,6 +150,12 @@ class FakeSystem final : public system::System {
   std::map<std::pair<std::string, std::uint16_t>, int> bind_answers;
   /// Where set it answers every bind: (attempt, whether the trial has CAP_NET_BIND_SERVICE) to errno.
   std::function<int(const system::BindAttempt&, bool)> bind_rule;
+
+  /// Socket files on which somebody listens.
+  std::set<std::string> listening;
+  /// Signals that were inherited so.
+  std::set<int> ignored;
+  std::set<int> blocked;
 
   /// errno values that execute() returns, in turn; when they are used up it returns 0, which stands for success.
   std::deque<int> execute_errors;
@@ -208,6 +217,14 @@ class FakeSystem final : public system::System {
     const auto found = look_up(Call::readable, "access", path);
     if (!found) return std::unexpected(found.error());
     if (!allows(nodes_.at(*found), 4)) return error("access", path, EACCES);
+    return {};
+  }
+
+  [[nodiscard]] system::Result<void> can_create_in(const std::string& directory) const override {
+    const auto found = look_up(Call::can_create_in, "access", directory);
+    if (!found) return std::unexpected(found.error());
+    const Node& node = nodes_.at(*found);
+    if (!allows(node, 2) || !allows(node, 1)) return error("access", directory, EACCES);
     return {};
   }
 
@@ -283,6 +300,20 @@ class FakeSystem final : public system::System {
     return {};
   }
 
+  [[nodiscard]] system::Result<void> connect_to_socket(const std::string& path) const override {
+    const auto found = look_up(Call::connect_to_socket, "connect", path);
+    if (!found) return std::unexpected(found.error());
+    if (!listening.contains(*found)) return error("connect", path, ECONNREFUSED);
+    return {};
+  }
+
+  [[nodiscard]] bool is_ignored(int signal) const override { return ignored.contains(signal); }
+  [[nodiscard]] bool is_blocked(int signal) const override { return blocked.contains(signal); }
+  void reset_signal(int signal) override {
+    ignored.erase(signal);
+    blocked.erase(signal);
+  }
+
   [[nodiscard]] system::Error execute(const std::string& path, const std::vector<std::string>& argv,
                                       const std::vector<std::string>& environment) override {
     executions.push_back({path, argv, environment});
@@ -294,6 +325,10 @@ class FakeSystem final : public system::System {
     return {code, "execve " + path};
   }
 
+  void overwrite(const std::string& path, std::string_view text) override {
+    const auto node = nodes_.find(path);
+    if (node != nodes_.end() && node->second.type == system::FileType::regular) node->second.content = text;
+  }
   void write(int descriptor, std::string_view text) override { writes.emplace_back(descriptor, text); }
   [[nodiscard]] bool is_terminal(int descriptor) const override { return terminals.contains(descriptor); }
 
