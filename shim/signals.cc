@@ -65,9 +65,9 @@ std::vector<Finding> check(const system::System& system, options::Mode mode) {
 }
 
 void repair(system::System& system) {
-  if (system.is_ignored(SIGCHLD)) system.reset_signal(SIGCHLD);
+  if (system.is_ignored(SIGCHLD)) system.set_default(SIGCHLD);
   for (const auto& [number, name] : kStop) {
-    if (system.is_blocked(number)) system.reset_signal(number);
+    if (system.is_blocked(number)) system.unblock(number);
   }
 }
 

@@ -622,8 +622,11 @@ bool Linux::is_blocked(int signal) const {
   return pthread_sigmask(SIG_BLOCK, nullptr, &mask) == 0 && sigismember(&mask, signal) == 1;
 }
 
-void Linux::reset_signal(int signal) {
-  if (is_ignored(signal)) static_cast<void>(std::signal(signal, SIG_DFL));
+void Linux::set_default(int signal) {
+  static_cast<void>(std::signal(signal, SIG_DFL));
+}
+
+void Linux::unblock(int signal) {
   sigset_t set;
   sigemptyset(&set);
   sigaddset(&set, signal);

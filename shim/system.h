@@ -138,8 +138,10 @@ class System {
   [[nodiscard]] virtual bool is_ignored(int signal) const = 0;
   /// True where this process has it blocked, and hands that on through execve(2).
   [[nodiscard]] virtual bool is_blocked(int signal) const = 0;
-  /// Gives an ignored signal its default disposition, and lets a blocked one through. Errors are dropped.
-  virtual void reset_signal(int signal) = 0;
+  /// Gives the signal its default disposition, where that is allowed.
+  virtual void set_default(int signal) = 0;
+  /// Takes the signal out of the mask of blocked ones.
+  virtual void unblock(int signal) = 0;
 
   /// execve(2); returns only on failure, with its error.
   [[nodiscard]] virtual Error execute(const std::string& path, const std::vector<std::string>& argv,
@@ -178,7 +180,8 @@ class Linux final : public System {
   [[nodiscard]] Result<void> connect_to_socket(const std::string& path) const override;
   [[nodiscard]] bool is_ignored(int signal) const override;
   [[nodiscard]] bool is_blocked(int signal) const override;
-  void reset_signal(int signal) override;
+  void set_default(int signal) override;
+  void unblock(int signal) override;
   [[nodiscard]] Error execute(const std::string& path, const std::vector<std::string>& argv,
                               const std::vector<std::string>& environment) override;
   void write(int descriptor, std::string_view text) override;

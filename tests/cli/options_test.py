@@ -15,14 +15,14 @@ ON = ("1", "true", "yes", "on", "TRUE", "Yes", "oN")
 OFF = ("0", "false", "no", "off", "FALSE", "No", "oFF")
 VARIABLES = {"mode": "PORTSHIM", "floor": "PORTSHIM_FLOOR", "map": "PORTSHIM_MAP", "keep": "PORTSHIM_KEEP",
              "expand": "PORTSHIM_EXPAND", "code": "PORTSHIM_CODE", "log-format": "PORTSHIM_LOG_FORMAT",
-             "log-level": "PORTSHIM_LOG_LEVEL"}
+             "log-level": "PORTSHIM_LOG_LEVEL", "termination-log": "PORTSHIM_TERMINATION_LOG"}
 VALID = {"mode": "off, explain, validate, rewrite", "floor": "portable, kernel, or a port 0..65535",
          "map": "OLD:NEW pairs of ports 1..65535, each OLD once, as 80:8080,443:8443", "keep": "off, on",
          "expand": "off, on", "code": "report, off, rewrite", "log-format": "auto, text, systemd, json",
          "log-level": "warning, info, error, debug", "check": "text, json"}
 VALUE = {"mode": "rewrite", "floor": "kernel", "map": "80:5000", "code": "off", "log-format": "text",
          "log-level": "info"}
-LATER = {"termination-log": "/dev/null", "pid": "1", "assume": "uid=1",
+LATER = {"pid": "1", "assume": "uid=1",
          "grace": "5", "signal-map": "TERM:INT", "exit-map": "143:0", "guard": "strict", "user": "app"}
 LATER_SWITCHES = ("init", "group", "keep-net-bind")
 

@@ -309,10 +309,8 @@ class FakeSystem final : public system::System {
 
   [[nodiscard]] bool is_ignored(int signal) const override { return ignored.contains(signal); }
   [[nodiscard]] bool is_blocked(int signal) const override { return blocked.contains(signal); }
-  void reset_signal(int signal) override {
-    ignored.erase(signal);
-    blocked.erase(signal);
-  }
+  void set_default(int signal) override { ignored.erase(signal); }
+  void unblock(int signal) override { blocked.erase(signal); }
 
   [[nodiscard]] system::Error execute(const std::string& path, const std::vector<std::string>& argv,
                                       const std::vector<std::string>& environment) override {

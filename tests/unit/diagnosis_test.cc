@@ -483,15 +483,6 @@ TEST(Diagnosis, AnArgumentIsToBeChangedWhereItIsGiven) {
   EXPECT_THAT(c.find(Id::low_port).next, HasSubstr("better, change the argument to argv[3] 'http://+:8080'"));
 }
 
-TEST(Diagnosis, CheckSaysWhichAddressIsInUseAndRefusesNothingForIt) {
-  Case c = of({"ASPNETCORE_URLS=http://+:9000"}, Mode::validate);
-  c.rules.verdict = [](const Target&) { return Verdict::taken; };
-  EXPECT_EQ(c.find(Id::address_in_use), Finding{});
-  c.options.check = options::Check::text;
-  EXPECT_EQ(c.find(Id::address_in_use).what, "port 9000 of ASPNETCORE_URLS=http://+:9000 is held by another process");
-  EXPECT_FALSE(c.diagnose().refuse);
-}
-
 TEST(Diagnosis, APlaceholderThatCouldNotBeFilledInIsStillNamed) {
   Case c = of({"ASPNETCORE_URLS=http://+:${NOPE}"});
   c.options.expand = true;

@@ -439,11 +439,23 @@ TEST(CommandLine, InstallOfNestedCommandLinesIsTheInnerOnes) {
   EXPECT_EQ(merge(parse(Strings{"portshim", "portshim"}, {}), inner).options.install, "/t");
 }
 
+// --- The termination log ---
+
+TEST(TerminationLog, IsKubernetesOwnUnlessAnotherIsNamed) {
+  EXPECT_EQ(with_options({}).options.termination_log, "/dev/termination-log");
+  EXPECT_EQ(with_options({"--termination-log=/a b"}).options.termination_log, "/a b");
+  EXPECT_EQ(with_options({"--termination-log", "-x"}).options.termination_log, "-x");
+  EXPECT_EQ(with_variables({"PORTSHIM_TERMINATION_LOG=/log"}).options.termination_log, "/log");
+  EXPECT_EQ(with_variables({"PORTSHIM_TERMINATION_LOG="}).options.termination_log, "/dev/termination-log");
+  EXPECT_EQ(refused(with_options({"--termination-log="})),
+            "PS902: --termination-log= is not valid (valid: the path of a file)");
+}
+
 // --- Later versions ---
 
 TEST(LaterVersions, TheirOptionsAreRefused) {
-  for (const std::string option : {"--termination-log", "--pid", "--assume", "--init", "--grace", "--group",
-                                   "--signal-map", "--exit-map", "--guard", "--user", "--keep-net-bind"}) {
+  for (const std::string option : {"--pid", "--assume", "--init", "--grace", "--group", "--signal-map", "--exit-map",
+                                   "--guard", "--user", "--keep-net-bind"}) {
     EXPECT_EQ(refused(with_options({option + "=x"})), "PS904: " + option + ": not in this version");
     EXPECT_EQ(refused(parse(Strings{"portshim", option}, {})), "PS904: " + option + ": not in this version");
   }
@@ -790,8 +802,8 @@ TEST(Help, ExplainsModesAndExitCodes) {
 }
 
 TEST(Help, LeavesOutLaterVersions) {
-  for (const char* option : {"--termination-log", "--pid", "--assume", "--init", "--grace", "--group", "--signal-map",
-                             "--exit-map", "--guard", "--user", "--keep-net-bind"})
+  for (const char* option : {"--pid", "--assume", "--init", "--grace", "--group", "--signal-map", "--exit-map",
+                             "--guard", "--user", "--keep-net-bind"})
     EXPECT_THAT(help(), Not(HasSubstr(option)));
 }
 

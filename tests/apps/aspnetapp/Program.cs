@@ -1,6 +1,7 @@
 // A small ASP.NET Core app as people put it into containers: a greeting, a health check, and /Environment, which says
 // what the process was given and which addresses Kestrel listens on.
 using System.Collections;
+using System.Diagnostics;
 using System.Runtime.InteropServices;
 using Microsoft.AspNetCore.Hosting.Server;
 using Microsoft.AspNetCore.Hosting.Server.Features;
@@ -19,6 +20,12 @@ app.MapGet("/Environment", (IServer server) => new
     Addresses = server.Features.Get<IServerAddressesFeature>()?.Addresses ?? [],
     Arguments = args,
     Variables = Variables(),
+});
+// Is the end of a process that the app starts seen?
+app.MapGet("/Child", () =>
+{
+    using var child = Process.Start("/bin/true");
+    return child.WaitForExit(TimeSpan.FromSeconds(10));
 });
 app.Run();
 
