@@ -11,6 +11,7 @@
 #include <string>
 #include <string_view>
 
+#include "shim/environment.h"
 #include "shim/likely.h"
 
 namespace portshim::diagnosis {
@@ -251,10 +252,17 @@ class Writer {
     });
   }
 
-  static std::string send_traffic(const Decision& decision) {
+  /// What Dapr's injector gives to the app beside its sidecar.
+  [[nodiscard]] bool has_dapr() const {
+    return environment::value(s_.input.environment, "DAPR_HTTP_PORT").has_value() ||
+           environment::value(s_.input.environment, "DAPR_GRPC_PORT").has_value();
+  }
+
+  [[nodiscard]] std::string send_traffic(const Decision& decision) const {
     return fmt::format(
-        "send traffic, probes and HEALTHCHECK to {} (docker run -p HOST:{}, Service targetPort, WEBSITES_PORT)",
-        join(targets_of(decision)), targets_of(decision).front());
+        "send traffic, probes, HEALTHCHECK and self calls to {} (docker run -p HOST:{}, Service targetPort, {}"
+        "WEBSITES_PORT)",
+        join(targets_of(decision)), targets_of(decision).front(), has_dapr() ? "dapr.io/app-port, " : "");
   }
 
   /// ", with wh": the builders that bind it, where not all do.
@@ -304,8 +312,9 @@ class Writer {
     if (is_immovable(decision)) {
       next = fmt::format("{}; PORTSHIM=rewrite cannot move it: {}", remedy_of(decision), why_immovable(decision));
     } else if (!targets_of(decision).empty()) {
-      next = fmt::format("{}, and send traffic, probes and HEALTHCHECK there; or let PORTSHIM=rewrite move it to {}{}",
-                         better(decision), join(targets_of(decision)), unless_code(s_));
+      next = fmt::format(
+          "{}, and send traffic, probes, HEALTHCHECK and self calls there; or let PORTSHIM=rewrite move it to {}{}",
+          better(decision), join(targets_of(decision)), unless_code(s_));
     }
     add(Id::low_port, validates() ? Severity::error : Severity::warning, what_low(decision),
         situation::why_low(s_, decision.low.targets), nothing_done(), std::move(next));

@@ -39,23 +39,30 @@ struct Problem {
   std::string next;
 };
 
-/// The end of a sentence about a folder that a socket cannot be made in.
+/// Why no file can be made in a folder, and what .NET makes of it (SocketErrorPal.Unix.cs knows few errors of files).
+std::string why_not(int code) {
+  constexpr std::string_view kMakes = "bind(2) makes the socket's file and no folder";
+  switch (code) {
+    case ENOENT:
+      return fmt::format("{}; .NET will report 'Cannot assign requested address'", kMakes);
+    case ENOTDIR:
+      return fmt::format("{}, and a part of the path is a file; .NET will report 'Unknown socket error'", kMakes);
+    case EROFS:
+      return "its file system is read-only, and bind(2) makes the socket's file; .NET will report 'Unknown socket "
+             "error'";
+    default:
+      return "bind(2) makes the socket's file; .NET will report 'Permission denied', and no path";
+  }
+}
+
 Problem folder_problem(const std::string& folder, int code, uid_t uid) {
   const bool missing = code == ENOENT || code == ENOTDIR;
-  Problem problem{.id = Id::socket_directory, .what = {}, .why = {}, .next = {}};
-  if (missing) {
-    problem.what = fmt::format("there is no folder '{}'", quote(folder));
-    problem.why =
-        "bind(2) makes the socket's file and no folder; .NET reports that as 'Cannot assign requested address'";
-    problem.next = fmt::format("make the folder in the image, or mount one there, so that uid {} may write to it", uid);
-  } else {
-    problem.what = fmt::format("uid {} may make no file in '{}'", uid, quote(folder));
-    problem.why = code == EROFS
-                      ? "its file system is read-only, and bind(2) makes the socket's file"
-                      : "bind(2) makes the socket's file, and .NET reports 'Permission denied' without a path";
-    problem.next = fmt::format("let uid {} write to the folder, or put the socket into one of its own", uid);
-  }
-  return problem;
+  return {.id = Id::socket_directory,
+          .what = missing ? fmt::format("there is no folder '{}'", quote(folder))
+                          : fmt::format("uid {} may make no file in '{}'", uid, quote(folder)),
+          .why = why_not(code),
+          .next = missing ? fmt::format("make it in the image, or mount it, so that uid {} may write to it", uid)
+                          : fmt::format("let uid {} write to it, or put the socket into a folder of its own", uid)};
 }
 
 /// What is said of a socket file, by what connect(2) to it answered.
@@ -170,8 +177,8 @@ class Checker {
     return Problem{.id = Id::address_unavailable,
                    .what = fmt::format("{} is no address of this host", quote(target.address)),
                    .why =
-                       "a trial bind was answered with EADDRNOTAVAIL; .NET reports 'Cannot assign requested address' "
-                       "without naming it",
+                       "a trial bind was answered with EADDRNOTAVAIL; .NET will report 'Cannot assign requested "
+                       "address', and not which",
                    .next = "name an address that the container has, or bind all of them: http://+:PORT"};
   }
 

@@ -80,7 +80,8 @@ std::string remedy(const Situation& s, const Call& call, const std::vector<std::
   if (!s.code.lever) return fmt::format("no setting is known that moves it alone: {}", kCode);
   const std::string lost = call.has_options ? " (what the call configures beside the port is lost)" : "";
   if (s.code.lever_used)
-    return fmt::format("send traffic, probes and HEALTHCHECK to {}; better, {}", situation::join(new_ports), kCode);
+    return fmt::format("send traffic, probes, HEALTHCHECK and self calls to {}; better, {}", situation::join(new_ports),
+                       kCode);
   const bool certain = situation::unless_code(s).empty() && s.code.hidden.empty();
   return fmt::format("{} {}, which {} it{}; better, {}", s.code.lever->is_argument ? "start it with" : "set",
                      settings_of(*s.code.lever), certain ? "moves" : "may move", lost, kCode);

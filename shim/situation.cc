@@ -35,6 +35,16 @@ bool is_below_chosen_floor(const Situation& s, const std::vector<Target>& target
   return s.options.floor.kind == options::FloorKind::number && targets.front().port < s.rules.floor;
 }
 
+/// What a runtime adds for a user that is not root ends in the bounding set, but for Podman's, and there alone it is of
+/// no use after exec (capabilities(7)).
+std::string_view why_not_effective(const privilege::Identity& identity) {
+  return identity.bounding_only
+             ? "CAP_NET_BIND_SERVICE is in the bounding set alone, and so not effective for this process: Docker and "
+               "Kubernetes give what is added to root alone; setcap cap_net_bind_service=ep on the program (dotnet) "
+               "would help, unless no_new_privs is set, and so would the sysctl"
+             : "CAP_NET_BIND_SERVICE is not effective for this process";
+}
+
 bool works_here(const Situation& s, const std::vector<Target>& targets) {
   return std::ranges::all_of(targets, [&](const Target& target) {
     const address::Verdict verdict = s.rules.verdict ? s.rules.verdict(target) : address::Verdict::unknown;
@@ -158,7 +168,7 @@ std::string why_low(const Situation& s, const std::vector<Target>& targets) {
     return fmt::format("a trial bind was denied although {}: a BPF, SELinux, AppArmor or Landlock rule does it",
                        sysctl(s.identity));
   }
-  return fmt::format("CAP_NET_BIND_SERVICE is not effective for this process; {}", sysctl(s.identity));
+  return fmt::format("{}; {}", why_not_effective(s.identity), sysctl(s.identity));
 }
 
 std::string unless_code(const Situation& s) {

@@ -106,9 +106,23 @@ TEST(Diagnosis, AMovedPortIsSaidAsTheDesignSaysIt) {
   EXPECT_EQ(finding.did, "ASPNETCORE_URLS=http://+:8080");
   EXPECT_EQ(
       finding.next,
-      "send traffic, probes and HEALTHCHECK to 8080 (docker run -p HOST:8080, Service targetPort, WEBSITES_PORT); "
+      "send traffic, probes, HEALTHCHECK and self calls to 8080 (docker run -p HOST:8080, Service targetPort, "
+      "WEBSITES_PORT); "
       "better, set ASPNETCORE_HTTP_PORTS=8080 in the image or chart and remove ASPNETCORE_URLS; all this unless the "
       "app sets its ports in code");
+}
+
+TEST(Diagnosis, BesideADaprSidecarItsAnnotationIsNamed) {
+  EXPECT_THAT(of({"ASPNETCORE_URLS=http://+:80", "DAPR_HTTP_PORT=3500"}).find(Id::low_port).next,
+              HasSubstr("Service targetPort, dapr.io/app-port, WEBSITES_PORT"));
+}
+
+TEST(Diagnosis, ACapabilityInTheBoundingSetAloneIsExplainedWithWhatWouldHelp) {
+  Case c = of({"ASPNETCORE_URLS=http://+:80"});
+  c.identity.bounding_only = true;
+  EXPECT_THAT(c.find(Id::low_port).why,
+              AllOf(HasSubstr("CAP_NET_BIND_SERVICE is in the bounding set alone"), HasSubstr("setcap"),
+                    HasSubstr("net.ipv4.ip_unprivileged_port_start=1024")));
 }
 
 TEST(Diagnosis, ValidateSaysItAsAnErrorAndRefuses) {
