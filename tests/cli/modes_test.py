@@ -105,8 +105,8 @@ class Example(ModesTest):
             "  why:  CAP_NET_BIND_SERVICE is not effective for this process; net.ipv4.ip_unprivileged_port_start=1024",
             "  did:  ASPNETCORE_URLS=http://+:8080"])
         self.assertTrue(lines[3].startswith(
-            "  next: send traffic, probes, HEALTHCHECK and self calls to 8080 (docker run -p HOST:8080, Service targetPort, "
-            "WEBSITES_PORT); better, set ASPNETCORE_HTTP_PORTS=8080 in the image or chart"), lines[3])
+            "  next: send traffic, probes, HEALTHCHECK and self calls to 8080 (docker run -p HOST:8080, Service "
+            "targetPort, WEBSITES_PORT); better, set ASPNETCORE_HTTP_PORTS=8080 in the image or chart"), lines[3])
         self.assertEqual(len(lines), 4)
 
     def test_validate_refuses_and_never_starts_dotnet(self):

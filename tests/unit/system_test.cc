@@ -17,6 +17,7 @@
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
+#include <sys/un.h>
 #include <sys/wait.h>
 #include <sys/xattr.h>
 #include <unistd.h>
@@ -771,6 +772,74 @@ TEST(SystemWrite, OnlyTerminalsAreTerminals) {
 }
 
 // --- exec. ---
+
+TEST_F(Files, OverwriteReplacesWhatIsThereAndMakesNoFile) {
+  const std::string file = make("log", "something that was there before");
+  linux_.overwrite(file, "new\n");
+  EXPECT_EQ(linux_.read_file(file), "new\n");
+  linux_.overwrite(path("missing"), "new\n");
+  EXPECT_FALSE(std::filesystem::exists(path("missing")));
+}
+
+TEST_F(Files, OverwriteLeavesAloneWhatIsNoRegularFile) {
+  mkfifo(path("fifo").c_str(), 0600);
+  const int reader = open(path("fifo").c_str(), O_RDONLY | O_NONBLOCK | O_CLOEXEC);
+  linux_.overwrite(path("fifo"), "new\n");
+  std::array<char, 8> buffer{};
+  EXPECT_EQ(read(reader, buffer.data(), buffer.size()), 0);
+  close(reader);
+  linux_.overwrite(path("fifo"), "new\n");  // nobody reads: it does not wait
+  linux_.overwrite(folder_, "new\n");
+}
+
+// --- Sockets of files. ---
+
+TEST_F(Files, ConnectTellsASocketThatSomebodyListensOnFromOneThatWasLeftBehind) {
+  sockaddr_un address{.sun_family = AF_UNIX, .sun_path = {}};
+  std::ranges::copy(path("socket"), std::begin(address.sun_path));
+  const int listener = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  ASSERT_EQ(bind(listener, reinterpret_cast<const sockaddr*>(&address), sizeof address), 0);
+  ASSERT_EQ(listen(listener, 0), 0);
+  EXPECT_TRUE(linux_.connect_to_socket(path("socket")));
+  // The queue is full now: it answers at once all the same.
+  EXPECT_EQ(linux_.connect_to_socket(path("socket")).error().code, EAGAIN);
+  close(listener);
+  EXPECT_EQ(linux_.connect_to_socket(path("socket")).error().code, ECONNREFUSED);
+  EXPECT_EQ(linux_.connect_to_socket(path("missing")).error().code, ENOENT);
+  EXPECT_EQ(linux_.connect_to_socket("/" + std::string(107, 'x')).error().code, ENAMETOOLONG);
+}
+
+TEST_F(Files, AFolderSaysWhetherFilesCanBeMadeInIt) {
+  SKIP_UNLESS_ROOT();
+  std::filesystem::create_directory(path("folder"));
+  const int code = in_child([&] {
+    chmod(folder_.c_str(), 0755);
+    if (setresuid(kAppUser, kAppUser, kAppUser) != 0) return 1;
+    const auto denied = linux_.can_create_in(path("folder"));
+    const auto missing = linux_.can_create_in(path("missing"));
+    return !denied && denied.error().code == EACCES && !missing && missing.error().code == ENOENT ? 0 : 2;
+  });
+  EXPECT_EQ(code, 0);
+  EXPECT_TRUE(linux_.can_create_in(path("folder")));
+}
+
+// --- Signals. ---
+
+TEST(SystemSignals, InheritedStatesAreSeenAndRepaired) {
+  const int code = in_child([] {
+    Linux linux;
+    if (linux.is_ignored(SIGCHLD) || linux.is_blocked(SIGTERM)) return 1;
+    set_disposition(SIGCHLD, SIG_IGN);
+    block(SIGTERM);
+    block(SIGUSR1);
+    if (!linux.is_ignored(SIGCHLD) || !linux.is_blocked(SIGTERM)) return 2;
+    linux.set_default(SIGCHLD);
+    linux.unblock(SIGTERM);
+    const bool repaired = disposition_of(SIGCHLD) == SIG_DFL && !is_blocked(SIGTERM);
+    return repaired && is_blocked(SIGUSR1) ? 0 : 3;
+  });
+  EXPECT_EQ(code, 0);
+}
 
 TEST_F(Files, ExecuteGivesArgumentsAndEnvironmentByteForByte) {
   const std::string output = make("output", "");
