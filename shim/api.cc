@@ -15,6 +15,7 @@ constexpr std::string_view kKestrelExtensions = "Microsoft.AspNetCore.Hosting.We
 constexpr std::string_view kAddresses = "Microsoft.AspNetCore.Hosting.Server.Features.IServerAddressesFeature";
 constexpr std::string_view kKestrel = "Microsoft.AspNetCore.Server.Kestrel.Core.KestrelServerOptions";
 constexpr std::string_view kLoader = "Microsoft.AspNetCore.Server.Kestrel.KestrelConfigurationLoader";
+constexpr std::string_view kHttpsOptions = "Microsoft.AspNetCore.Server.Kestrel.Https.HttpsConnectionAdapterOptions";
 constexpr std::string_view kUseHttps = "Microsoft.AspNetCore.Hosting.ListenOptionsHttpsExtensions";
 constexpr std::string_view kHost = "Microsoft.Extensions.Hosting.Host";
 constexpr std::string_view kHostSettings = "Microsoft.Extensions.Hosting.HostApplicationBuilderSettings";
@@ -50,6 +51,8 @@ constexpr Method kMethods[] = {
     {kWebHostExtensions, "UseConfiguration", Meaning::configuration},
     {kKestrelExtensions, "UseKestrel", Meaning::https_configuration},  // UseKestrelCore does not bring it
     {kKestrelExtensions, "UseKestrelHttpsConfiguration", Meaning::https_configuration},
+    {kHttpsOptions, "set_ServerCertificate", Meaning::certificate},
+    {kHttpsOptions, "set_ServerCertificateSelector", Meaning::certificate},
     {kAddresses, "get_Addresses", Meaning::addresses},
     {kKestrel, "Listen", Meaning::listen},
     {kKestrel, "ListenAnyIP", Meaning::listen_any_ip},

@@ -27,6 +27,7 @@ enum class Meaning : std::uint8_t {
   run,
   collection_add,  ///< ICollection<string>.Add, on the addresses alone
   https_configuration,
+  certificate,
   kestrel_section,
   configuration,
   set_item,          ///< configuration[key] = value

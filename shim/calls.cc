@@ -279,6 +279,8 @@ std::optional<code::Call> Facts::read(Meaning meaning, Arguments arguments, Para
       return collection_add(arguments);
     case Meaning::https_configuration:
       return code::Call{.kind = code::Kind::https};
+    case Meaning::certificate:
+      return code::Call{.kind = code::Kind::certificate};
     case Meaning::kestrel_section:
       return section(arguments, parameters);
     case Meaning::configuration:

@@ -13,6 +13,7 @@ enum class Kind : std::uint8_t {
   address,                ///< app.Urls.Add, app.Run(url): adds the address `value`
   listen,                 ///< KestrelServerOptions.Listen…: binds `target`
   https,                  ///< UseKestrelHttpsConfiguration, and UseKestrel, which includes it
+  certificate,            ///< gives https a default certificate, or a selector of one
   environment_variables,  ///< AddEnvironmentVariables() on the configuration of CreateEmptyBuilder
   kestrel_section,        ///< KestrelServerOptions.Configure(section)
   configuration,          ///< UseConfiguration and the like: settings that only the app knows

@@ -169,6 +169,7 @@ struct Code {
   bool adds_variables = false;
   bool reads_section = false;  ///< it names the Kestrel section itself
   bool has_https = false;
+  bool has_certificate = false;
   std::vector<SettingPtr> addresses;
   std::vector<kestrel::Listen> listen;
 };
@@ -213,6 +214,9 @@ class CodeReader {
         return;
       case code::Kind::https:
         code_.has_https = true;
+        return;
+      case code::Kind::certificate:
+        code_.has_certificate = true;
         return;
       case code::Kind::environment_variables:
         add_variables();
@@ -553,7 +557,7 @@ Host build(Builder builder, int major, const Providers& from, const Code& code) 
   setup.listen = code.listen;
   setup.reads_section = builder != Builder::empty || code.reads_section;
   setup.has_https = (builder != Builder::slim && builder != Builder::empty) || code.has_https;
-  setup.certificate_in_code = from.input.certificate_in_code;
+  setup.certificate_in_code = from.input.certificate_in_code || code.has_certificate;
   setup.files = from.input.files;
   setup.major = major;
   return host;

@@ -39,6 +39,8 @@ const char* to_string(code::Kind kind) {
       return "listen";
     case code::Kind::https:
       return "https";
+    case code::Kind::certificate:
+      return "certificate";
     case code::Kind::environment_variables:
       return "environment_variables";
     case code::Kind::kestrel_section:

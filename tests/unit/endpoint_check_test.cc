@@ -221,6 +221,10 @@ TEST(Https, ThatTheCodeIsLikelyToTakeCareOfIsSilent) {
   Case c({"ASPNETCORE_URLS=https://+:8443"});
   c.calls = {{.kind = code::Kind::listen, .api = "ListenAnyIP", .target = {.port = 8080}}};
   EXPECT_THAT(c.check(), IsEmpty());
+  c.calls = {{.kind = code::Kind::certificate, .api = "set_ServerCertificate"}};
+  EXPECT_THAT(c.check(), IsEmpty());
+  c.calls = {{.kind = code::Kind::configuration, .api = "UseConfiguration", .known = false}};
+  EXPECT_EQ(c.only().id, Id::no_certificate);
 }
 
 }  // namespace
