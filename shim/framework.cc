@@ -335,6 +335,17 @@ std::vector<Reference> names_in(const Json& options) {
   return out;
 }
 
+std::map<std::string, std::string> properties_in(const Json& options) {
+  std::map<std::string, std::string> out;
+  const Json* properties = member(options, "configProperties");
+  if (properties == nullptr || !properties->IsObject()) return out;
+  for (const auto& [name, value] : properties->GetObject()) {
+    if (const auto text = text_of(&value)) out[name.GetString()] = *text;
+    if (value.IsBool()) out[name.GetString()] = value.GetBool() ? "true" : "false";
+  }
+  return out;
+}
+
 // --- What is installed. ---
 
 /// Whether what asks for `reference` can do with this version, which is not lower.
@@ -537,6 +548,10 @@ std::optional<Root> root_of_apphost(const system::System& system, const std::str
   return installed.starts_with('/') ? root_in(system, installed) : std::nullopt;
 }
 
+bool is_policy(std::string_view name) {
+  return parse_policy(name).has_value();
+}
+
 RuntimeConfig parse(std::string_view text, std::string_view dev_text, const Host& host) {
   RuntimeConfig out;
   Reader reader(host, out);
@@ -549,6 +564,7 @@ RuntimeConfig parse(std::string_view text, std::string_view dev_text, const Host
   const Json* options = host_json::parse(text, document) ? member(document, "runtimeOptions") : nullptr;
   if (options == nullptr) return out;
   out.named = names_in(*options);
+  out.properties = properties_in(*options);
   out.valid = reader.read_options(*options) && reader.valid();
   if (!out.frameworks.empty() && !host.options.fx_version.empty()) {
     set_version(host.options.fx_version, out.frameworks.front());

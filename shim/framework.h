@@ -3,6 +3,7 @@
 
 #include <compare>
 #include <cstdint>
+#include <map>
 #include <optional>
 #include <span>
 #include <string>
@@ -86,7 +87,12 @@ struct RuntimeConfig {
   std::vector<Reference> frameworks = {};
   std::vector<Reference> included = {};  ///< of a self-contained app: these versions are what it has
   std::vector<Reference> named = {};     ///< names and versions that can be read, also where it is not valid
+  /// "configProperties", as AppContext has them: strings, and booleans as "true" and "false".
+  std::map<std::string, std::string> properties = {};
 };
+
+/// True for the name of a roll-forward policy, in any case: "LatestMinor".
+[[nodiscard]] bool is_policy(std::string_view name);
 
 /// The configuration in `text`, and in the .dev.json beside it (empty: none).
 [[nodiscard]] RuntimeConfig parse(std::string_view text, std::string_view dev_text, const Host& host);

@@ -21,6 +21,7 @@
 #include "shim/environment.h"
 #include "shim/files.h"
 #include "shim/finding.h"
+#include "shim/host_files.h"
 #include "shim/hosting.h"
 #include "shim/install.h"
 #include "shim/launch.h"
@@ -36,6 +37,7 @@
 #include "shim/runtime.h"
 #include "shim/signals.h"
 #include "shim/situation.h"
+#include "shim/surroundings.h"
 #include "shim/system.h"
 
 namespace {
@@ -285,10 +287,15 @@ Prediction predict(const system::System& system, const Start& start, const Reque
   likely::pull_lever(prediction.code, prediction.input, prediction.plan, prediction.rules, rewrites,
                      rewrites && options.code == options::Code::rewrite);
   const diagnosis::Situation situation = situation_of(prediction, options);
+  const surroundings::Facts facts{
+      .app = prediction.app, .input = prediction.input, .predictions = prediction.predictions};
   prediction.diagnosis = diagnosis::diagnose(situation);
   add_findings(prediction.diagnosis, endpoint_check::check(system, situation), options);
   add_findings(prediction.diagnosis, old_port::check(situation), options);
   add_findings(prediction.diagnosis, signals::check(system, options.mode), options);
+  add_findings(prediction.diagnosis,
+               host_files::check(system, prediction.app, command, request.lookup.path, start.environment), options);
+  add_findings(prediction.diagnosis, surroundings::check(system, facts), options);
   prediction.rules.verdict = {};  // its kernel ends here
   std::vector<Finding> invalid = request.invocation.invalid;
   if (options.mode == options::Mode::validate && options.check == options::Check::no) {

@@ -1,5 +1,7 @@
 #include "shim/runtime.h"
 
+#include <elf.h>
+
 #include <algorithm>
 #include <cerrno>
 #include <string_view>
@@ -48,6 +50,7 @@ std::string follow(const system::System& system, const std::string& path) {
 struct HostOptions {
   framework::Options framework = {};
   std::string runtimeconfig = {};
+  std::string depsfile = {};
   std::size_t end = 0;  ///< index of the first word behind them
 };
 
@@ -59,7 +62,7 @@ std::string* value_of(HostOptions& options, std::string& ignored, const std::str
   if (option == "--roll-forward-on-no-candidate-fx") return &options.framework.roll_forward_on_no_candidate_fx;
   if (option == "--additionalprobingpath" || option == "--additional-deps") return &ignored;
   if (files && option == "--runtimeconfig") return &options.runtimeconfig;
-  return files && option == "--depsfile" ? &ignored : nullptr;
+  return files && option == "--depsfile" ? &options.depsfile : nullptr;
 }
 
 /// Reads options from `index` on, each followed by its value. The last of a name counts.
@@ -101,6 +104,9 @@ void read_frameworks(const system::System& system, const framework::RuntimeConfi
   if (asked == nullptr) asked = find_asp_net_core(config.named);
   if (!config.named.empty()) app.asp_net_core = asked != nullptr;
   if (asked != nullptr) app.requested_version = asked->version;
+  app.framework_dependent = config.framework_dependent;
+  app.runtimeconfig_invalid = !config.valid;
+  app.properties = config.properties;
   if (!config.framework_dependent) {
     if (config.valid) app.resolved_version = app.requested_version;
   } else if (host.root) {
@@ -122,6 +128,7 @@ void read_runtimeconfig(const system::System& system, const std::string& option,
     read_frameworks(system, *config, host, app);
   } else {
     app.runtimeconfig_missing = is_absent(config.error());
+    if (!app.runtimeconfig_missing) app.runtimeconfig_error = config.error().code;
   }
 }
 
@@ -131,6 +138,13 @@ void take_hint(std::span<const std::string> environment, App& app) {
     app.major = framework::major_of(environment::value(environment, name).value_or(""));
     if (app.major) return;
   }
+}
+
+/// .NET's own host, which names hostfxr; a script or another program may be called dotnet too.
+bool is_host(const system::System& system, const std::string& path) {
+  const auto content = elf::Content::open(system, path);
+  const auto headers = content ? elf::parse(*content) : std::nullopt;
+  return headers && elf::before_marker(*content, *headers, "libhostfxr.so", false, 0);
 }
 
 // --- dotnet. ---
@@ -176,7 +190,12 @@ App classify_dotnet(const system::System& system, std::span<const std::string> a
   if (const auto real = system.real_path(app.assembly)) app.base_directory = path::folder_of(*real);
 
   framework::Host host{.options = options.framework, .environment = environment};
-  if (const auto muxer = system.real_path(path)) host.root = framework::root_in(system, path::folder_of(*muxer));
+  if (const auto muxer = system.real_path(path)) {
+    host.root = framework::root_in(system, path::folder_of(*muxer));
+    app.hostfxr_missing = !host.root && is_host(system, *muxer);
+  }
+  app.host_options = options.framework;
+  app.deps_json = options.depsfile.empty() ? without_extension(file) + ".deps.json" : options.depsfile;
   read_runtimeconfig(system, options.runtimeconfig, file, host, app);
   return app;
 }
@@ -191,6 +210,20 @@ bool has_search_options(const elf::Content& content, const elf::Headers& headers
   constexpr std::string_view kHash = "19ff3e9c3602ae8e841925bb461a0adb064a1f1903667a5e0d87e8f608f425ac";
   if (!elf::before_marker(content, headers, kHalf, false, 0)) return false;
   return elf::before_marker(content, headers, kHash, true, 2) != std::string(2, '\0');
+}
+
+/// Whether framework::root_of_apphost knows where apphosts for this machine look.
+bool has_installer_places(std::uint16_t machine) {
+  return machine == EM_X86_64 || machine == EM_AARCH64;
+}
+
+/// What is no assembly and no file of the host's own is written to disk (file_entry.cpp, needs_extraction).
+bool holds_files_to_extract(const elf::Content& content, const bundle::Header& header) {
+  const auto files = bundle::files(content, header);
+  return files && std::ranges::any_of(*files, [](const bundle::File& file) {
+           using enum bundle::Type;
+           return file.type != assembly && file.type != deps_json && file.type != runtimeconfig_json;
+         });
 }
 
 std::optional<App> classify_apphost(const system::System& system, std::span<const std::string> argv,
@@ -209,18 +242,25 @@ std::optional<App> classify_apphost(const system::System& system, std::span<cons
   App app{.kind = Kind::apphost, .assembly = {}, .first_argument = options.end, .asp_net_core = {}, .major = {}};
   app.application = path::last_component(real);
   app.base_directory = path::folder_of(real);
+  app.host_options = options.framework;
   framework::Host host{.options = options.framework, .environment = environment};
-  if (!has_search_options(*content, *headers)) {
-    host.root = framework::root_of_apphost(system, app.base_directory, headers->machine, environment);
-  }
+  const bool searches = !has_search_options(*content, *headers);
+  if (searches) host.root = framework::root_of_apphost(system, app.base_directory, headers->machine, environment);
+  const bool alone = searches && !host.root && has_installer_places(headers->machine) &&
+                     !system.status(app.base_directory + "/libhostfxr.so");
   if (has_dll) {
     app.assembly = real + ".dll";
+    app.deps_json = options.depsfile.empty() ? real + ".deps.json" : options.depsfile;
     read_runtimeconfig(system, options.runtimeconfig, app.assembly, host, app);
+    app.hostfxr_missing = alone && is_host(system, real);
     return app;
   }
   const bundle::Header bundle = bundle::read_header(*content, *header);
   if (bundle.is_extracted) app.base_directory.clear();
+  app.is_extracted = bundle.is_extracted || holds_files_to_extract(*content, bundle);
   if (bundle.runtimeconfig) read_frameworks(system, framework::parse(*bundle.runtimeconfig, "", host), host, app);
+  // Where .NET is in the file too, hostfxr is linked into it.
+  app.hostfxr_missing = alone && app.framework_dependent;
   return app;
 }
 

@@ -3,6 +3,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <map>
 #include <optional>
 #include <span>
 #include <string>
@@ -31,11 +32,20 @@ struct App {
   std::vector<std::string> assemblies_there = {};  ///< the apps in the folder where it should be
   std::string runtimeconfig = {};                  ///< the path looked for; empty: none applies
   bool runtimeconfig_missing = false;
-  std::string application = {};        ///< the entry assembly's name, by its file's name; empty: unknown
-  std::string base_directory = {};     ///< AppContext.BaseDirectory without the slash at its end; empty: unknown
-  std::string requested_version = {};  ///< of ASP.NET Core, as written in its runtimeconfig or --fx-version
-  std::string resolved_version = {};   ///< of ASP.NET Core, as hostfxr chooses it; empty: none, or not known
-  std::string dotnet_root = {};        ///< where hostfxr looks for frameworks; empty: nowhere, or not known
+  int runtimeconfig_error = 0;         ///< errno of reading it, where it is there and cannot be read
+  bool runtimeconfig_invalid = false;  ///< hostfxr refuses what it says, alone or with options and environment
+  bool framework_dependent = false;    ///< it names frameworks that have to be installed
+  /// Its configProperties (AppContext); nothing where it was not read.
+  std::optional<std::map<std::string, std::string>> properties = {};
+  framework::Options host_options = {};  ///< of the command line
+  std::string deps_json = {};            ///< the path that the host will read; empty: none, or not known
+  bool hostfxr_missing = false;          ///< none of the places where the host looks for hostfxr has one
+  bool is_extracted = false;             ///< a single file that holds files which the host writes to disk at start
+  std::string application = {};          ///< the entry assembly's name, by its file's name; empty: unknown
+  std::string base_directory = {};       ///< AppContext.BaseDirectory without the slash at its end; empty: unknown
+  std::string requested_version = {};    ///< of ASP.NET Core, as written in its runtimeconfig or --fx-version
+  std::string resolved_version = {};     ///< of ASP.NET Core, as hostfxr chooses it; empty: none, or not known
+  std::string dotnet_root = {};          ///< where hostfxr looks for frameworks; empty: nowhere, or not known
   /// What the app asks for (itself or by another framework), and dotnet_root has no version of that fits: dotnet will
   /// refuse to start. An empty name: nothing is missing, or it is not known.
   framework::Framework missing_framework = {};

@@ -10,7 +10,9 @@
 #include <sched.h>
 #include <sys/auxv.h>
 #include <sys/capability.h>
+#include <sys/inotify.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
@@ -434,6 +436,10 @@ Result<void> Linux::can_create_in(const std::string& directory) const {
   return check_access(directory, W_OK | X_OK);
 }
 
+Result<void> Linux::writable(const std::string& path) const {
+  return check_access(path, W_OK);
+}
+
 Result<std::vector<std::string>> Linux::list(const std::string& directory) const {
   constexpr int kFlags = O_RDONLY | O_NONBLOCK | O_CLOEXEC | O_DIRECTORY;
   auto opened = open_path(directory, kFlags);
@@ -537,6 +543,30 @@ std::uint16_t Linux::elf_machine() const {
 #else
   return EM_NONE;
 #endif
+}
+
+Result<Limit> Linux::limit(Resource resource) const {
+  struct rlimit limit{};
+  const auto number = [resource] {
+    switch (resource) {
+      case Resource::file_size:
+        return RLIMIT_FSIZE;
+      case Resource::processes:
+        return RLIMIT_NPROC;
+      case Resource::open_files:
+        break;
+    }
+    return RLIMIT_NOFILE;
+  };
+  if (getrlimit(number(), &limit) != 0) return failure("getrlimit", errno);
+  const auto value = [](rlim_t one) { return one == RLIM_INFINITY ? Limit::kUnlimited : std::uint64_t{one}; };
+  return Limit{.soft = value(limit.rlim_cur), .hard = value(limit.rlim_max)};
+}
+
+Result<void> Linux::try_inotify() const {
+  const Descriptor instance(inotify_init1(IN_CLOEXEC | IN_NONBLOCK));
+  if (instance.number() < 0) return failure("inotify_init1", errno);
+  return {};
 }
 
 Result<std::vector<int>> Linux::try_binds(std::span<const BindAttempt> attempts, bool net_bind_service) const {

@@ -60,6 +60,14 @@ struct ProcessCapabilities {
   bool no_new_privileges = false;  ///< PR_GET_NO_NEW_PRIVS
 };
 
+/// A limit of the process (getrlimit(2)).
+enum class Resource : std::uint8_t { open_files, file_size, processes };
+struct Limit {
+  static constexpr std::uint64_t kUnlimited = UINT64_MAX;
+  std::uint64_t soft = kUnlimited;
+  std::uint64_t hard = kUnlimited;
+};
+
 struct Ids {
   uid_t uid = 0, effective_uid = 0;
   gid_t gid = 0, effective_gid = 0;
@@ -97,6 +105,8 @@ class System {
   [[nodiscard]] virtual Result<void> readable(const std::string& path) const = 0;
   /// faccessat(2) with AT_EACCESS, W_OK and X_OK: may this process make a file in that directory?
   [[nodiscard]] virtual Result<void> can_create_in(const std::string& directory) const = 0;
+  /// faccessat(2) with AT_EACCESS and W_OK.
+  [[nodiscard]] virtual Result<void> writable(const std::string& path) const = 0;
   /// Names in a directory, unsorted, without "." and "..".
   [[nodiscard]] virtual Result<std::vector<std::string>> list(const std::string& directory) const = 0;
   /// readlink(2).
@@ -113,6 +123,10 @@ class System {
   [[nodiscard]] virtual Result<ProcessCapabilities> capabilities() const = 0;
   /// The machine as in ELF e_machine (EM_X86_64 = 62, EM_AARCH64 = 183).
   [[nodiscard]] virtual std::uint16_t elf_machine() const = 0;
+
+  [[nodiscard]] virtual Result<Limit> limit(Resource resource) const = 0;
+  /// inotify_init1(2), closed at once: EMFILE where the user has no instance left.
+  [[nodiscard]] virtual Result<void> try_inotify() const = 0;
 
   /// Tries each bind in a child process whose effective set has CAP_NET_BIND_SERVICE as said (SO_REUSEADDR, no
   /// listen; the child is reaped). One errno per attempt, 0 = the kernel allowed it. An error of the trial itself
@@ -164,6 +178,7 @@ class Linux final : public System {
   [[nodiscard]] Result<void> executable(const std::string& path) const override;
   [[nodiscard]] Result<void> readable(const std::string& path) const override;
   [[nodiscard]] Result<void> can_create_in(const std::string& directory) const override;
+  [[nodiscard]] Result<void> writable(const std::string& path) const override;
   [[nodiscard]] Result<std::vector<std::string>> list(const std::string& directory) const override;
   [[nodiscard]] Result<std::string> read_link(const std::string& path) const override;
   [[nodiscard]] Result<std::string> real_path(const std::string& path) const override;
@@ -173,6 +188,8 @@ class Linux final : public System {
   [[nodiscard]] Ids ids() const override;
   [[nodiscard]] Result<ProcessCapabilities> capabilities() const override;
   [[nodiscard]] std::uint16_t elf_machine() const override;
+  [[nodiscard]] Result<Limit> limit(Resource resource) const override;
+  [[nodiscard]] Result<void> try_inotify() const override;
   [[nodiscard]] Result<std::vector<int>> try_binds(std::span<const BindAttempt> attempts,
                                                    bool net_bind_service) const override;
   [[nodiscard]] std::string own_path() const override;

@@ -37,6 +37,7 @@ enum class Call : std::uint8_t {
   executable,
   readable,
   can_create_in,
+  writable,
   list,
   read_link,
   real_path,
@@ -44,6 +45,7 @@ enum class Call : std::uint8_t {
   mount_flags,
   file_capabilities,
   capabilities,
+  inotify,
   try_binds,
   replace_file,
   connect_to_socket,
@@ -144,6 +146,9 @@ class FakeSystem final : public system::System {
   std::string own = "/portshim";  ///< the path that this program was started by
   std::set<int> terminals;
 
+  /// What is not named is unlimited.
+  std::map<system::Resource, system::Limit> limits;
+
   /// Ports that bind answers with EADDRINUSE, on every address.
   std::set<std::uint16_t> in_use;
   /// errno (0 = allowed) of a bind to exactly this address and port; wins over in_use and the kernel's rule.
@@ -228,6 +233,13 @@ class FakeSystem final : public system::System {
     return {};
   }
 
+  [[nodiscard]] system::Result<void> writable(const std::string& path) const override {
+    const auto found = look_up(Call::writable, "access", path);
+    if (!found) return std::unexpected(found.error());
+    if (!allows(nodes_.at(*found), 2)) return error("access", path, EACCES);
+    return {};
+  }
+
   [[nodiscard]] system::Result<std::vector<std::string>> list(const std::string& directory) const override {
     const auto found = look_up(Call::list, "open", directory);
     if (!found) return std::unexpected(found.error());
@@ -280,6 +292,16 @@ class FakeSystem final : public system::System {
   }
 
   [[nodiscard]] std::uint16_t elf_machine() const override { return machine; }
+
+  [[nodiscard]] system::Result<system::Limit> limit(system::Resource resource) const override {
+    const auto found = limits.find(resource);
+    return found == limits.end() ? system::Limit{} : found->second;
+  }
+
+  [[nodiscard]] system::Result<void> try_inotify() const override {
+    if (const int code = record(Call::inotify, "")) return error("inotify_init1", "", code);
+    return {};
+  }
 
   [[nodiscard]] system::Result<std::vector<int>> try_binds(std::span<const system::BindAttempt> attempts,
                                                            bool net_bind_service) const override {
@@ -372,7 +394,8 @@ class FakeSystem final : public system::System {
     return failure == failures_.end() ? 0 : failure->second;
   }
 
-  /// `bit`: 4 read, 1 execute or search. As in the kernel's generic_permission, root's capability needs one x bit.
+  /// `bit`: 4 read, 2 write, 1 execute or search. As in the kernel's generic_permission, root's capability needs one x
+  /// bit.
   [[nodiscard]] bool allows(const Node& node, mode_t bit) const {
     const bool no_x_at_all = bit == 1 && node.type != system::FileType::directory && (node.mode & 0111U) == 0;
     if ((process.effective & kDacOverride) != 0) return !no_x_at_all;

@@ -19,7 +19,8 @@ from portshim_test import Stage
 
 # sched.h, sys/mount.h
 _CLONE_NEWNS = 0x00020000
-_MS_RDONLY, _MS_NOEXEC, _MS_BIND, _MS_REC, _MS_PRIVATE = 1, 8, 4096, 16384, 1 << 18
+_CLONE_NEWUSER = 0x10000000
+_MS_RDONLY, _MS_NOEXEC, _MS_REMOUNT, _MS_BIND, _MS_REC, _MS_PRIVATE = 1, 8, 32, 4096, 16384, 1 << 18
 
 _libc = ctypes.CDLL(None, use_errno=True)
 _libc.mount.argtypes = [ctypes.c_char_p, ctypes.c_char_p, ctypes.c_char_p, ctypes.c_ulong, ctypes.c_char_p]
@@ -49,6 +50,41 @@ def in_mount_namespace(*steps: Callable[[], object]) -> Stage:
     """The same in a mount namespace of its own: what the steps mount is seen by that process alone."""
     portshim_test.require_root("to create a mount namespace")
     return PreparedStage(steps=(_unshare_mounts, *steps))
+
+
+def in_user_namespace(uid: int, *steps: Callable[[], object]) -> Stage:
+    """In a user namespace of its own, where this user is `uid`; the steps come last, with all capabilities there. What
+    is below /proc/sys/user belongs to the namespace, all the rest of /proc/sys to the machine."""
+    portshim_test.require_root("to create a user namespace")
+
+    def unshare() -> None:
+        outer = os.geteuid(), os.getegid()
+        if _libc.unshare(_CLONE_NEWUSER) != 0:
+            raise OSError(ctypes.get_errno(), "unshare(CLONE_NEWUSER)")
+        Path("/proc/self/setgroups").write_text("deny")
+        Path("/proc/self/uid_map").write_text(f"{uid} {outer[0]} 1")
+        Path("/proc/self/gid_map").write_text(f"{uid} {outer[1]} 1")
+
+    return PreparedStage(last=(unshare, *steps))
+
+
+def mount_read_only_root() -> None:
+    """The root file system cannot be written to; what is mounted below it stays as it is."""
+    _mount("none", "/", "", _MS_REMOUNT | _MS_BIND | _MS_RDONLY)
+
+
+def hide_libraries(prefix: str, folder: Path, scratch: Path) -> None:
+    """Takes the libraries whose names begin so out of a folder: links to all others take its place."""
+    original, shown = scratch / "original", scratch / "shown"
+    original.mkdir(exist_ok=True)
+    shown.mkdir(exist_ok=True)
+    bind_mount(folder, original)
+    mount_tmpfs(shown)
+    for name in os.listdir(original):
+        if not name.startswith(prefix):
+            (shown / name).symlink_to(original / name)
+    shown.chmod(0o755)
+    bind_mount(shown, folder)
 
 
 def mount_tmpfs(folder: Path | str, *, noexec: bool = False, read_only: bool = False, size: str = "50%") -> None:

@@ -1,0 +1,472 @@
+#include "shim/host_files.h"
+
+#include <fmt/format.h>
+#include <rapidjson/document.h>
+#include <rapidjson/error/en.h>
+
+#include <algorithm>
+#include <array>
+#include <cerrno>
+#include <charconv>
+#include <cstdint>
+#include <cstring>
+#include <optional>
+#include <string_view>
+#include <utility>
+
+#include "shim/elf.h"
+#include "shim/environment.h"
+#include "shim/framework.h"
+#include "shim/host_json.h"
+#include "shim/path.h"
+
+namespace portshim::host_files {
+namespace {
+
+using finding::Finding;
+using finding::Id;
+using finding::quote;
+using finding::Severity;
+using Environment = std::span<const std::string>;
+
+std::string text_of(int error) {
+  return std::strerror(error);  // NOLINT(concurrency-mt-unsafe): there is one thread
+}
+
+/// What opening a file like this says about the app's user, and what to do about it.
+std::string remedy_for(int error) {
+  return error == EACCES || error == EPERM ? "let the app's user read it (chmod a+r where the image is built)"
+                                           : "put the file that dotnet publish made in its place";
+}
+
+/// A variable as the host reads it: an empty one is none.
+std::optional<std::string> variable(Environment environment, std::string_view name) {
+  const auto value = environment::value(environment, name);
+  if (!value || value->empty()) return std::nullopt;
+  return std::string(*value);
+}
+
+/// What is wrong, and what to do about it.
+struct Problem {
+  std::string text;
+  std::string remedy;
+};
+
+/// "line 3, column 14", from 1, of an offset in bytes.
+std::string position_of(std::string_view text, std::size_t offset) {
+  const std::string_view before = text.substr(0, offset);
+  const std::size_t line = before.rfind('\n');
+  return fmt::format("line {}, column {}", std::ranges::count(before, '\n') + 1,
+                     before.size() - (line == std::string_view::npos ? 0 : line + 1) + 1);
+}
+
+/// Why the host's JSON reader refuses a text; `document` is what it reads otherwise.
+std::optional<Problem> parse_problem(std::string_view text, rapidjson::Document& document) {
+  if (text.empty()) return Problem{.text = "it is empty", .remedy = remedy_for(0)};
+  if (host_json::parse(text, document)) return std::nullopt;
+  if (!document.HasParseError()) return Problem{.text = "it is no JSON object", .remedy = remedy_for(0)};
+  return Problem{.text = fmt::format("{} ({})", rapidjson::GetParseError_En(document.GetParseError()),
+                                     position_of(text, document.GetErrorOffset())),
+                 .remedy = "correct the file, or put the one that dotnet publish made in its place"};
+}
+
+/// What is certain about a file that could not be read. The host opens whatever is there: a FIFO keeps it waiting.
+std::optional<Problem> read_problem(const system::System& system, const std::string& path, int error) {
+  if (error == EFBIG || error == ENOENT || error == ENOTDIR || error == ELOOP) return std::nullopt;
+  const auto status = system.status(path);
+  if (error == EINVAL && status && status->type == system::FileType::fifo) {
+    return Problem{.text = "it is a FIFO: the host waits for a writer", .remedy = remedy_for(error)};
+  }
+  return Problem{.text = error == EINVAL ? "it is no regular file" : text_of(error), .remedy = remedy_for(error)};
+}
+
+// --- hostfxr. ---
+
+bool is_directory(const system::System& system, const std::string& path) {
+  const auto status = system.status(path);
+  return status && status->type == system::FileType::directory;
+}
+
+std::optional<Finding> missing_hostfxr(const runtime::App& app, const std::string& path) {
+  if (!app.hostfxr_missing) return std::nullopt;
+  const bool muxer = app.kind == runtime::Kind::dotnet;
+  return Finding{
+      .id = Id::hostfxr_missing,
+      .severity = Severity::error,
+      .what = fmt::format("no .NET runtime is installed for '{}': it ends with exit code 131", quote(path)),
+      .why = muxer ? "there is no version of hostfxr in the folder host/fxr beside it"
+                   : "an apphost looks for it in DOTNET_ROOT, in the folder that /etc/dotnet/install_location names, "
+                     "and in /usr/share/dotnet",
+      .did = "",
+      .next = muxer ? "use a base image with the ASP.NET Core runtime, or copy the whole folder of dotnet"
+                    : "use a base image with the ASP.NET Core runtime (aspnet, not runtime-deps), set DOTNET_ROOT, or "
+                      "publish self-contained"};
+}
+
+/// The libraries that hostfxr and hostpolicy look for in the folder of the runtime of an app that brings it along.
+std::optional<Finding> missing_library(const system::System& system, const runtime::App& app) {
+  const bool brings_runtime = !app.assembly.empty() && app.properties && !app.framework_dependent &&
+                              !app.runtimeconfig_invalid && !app.base_directory.empty();
+  if (!brings_runtime) return std::nullopt;
+  for (const auto& [library, code] : {std::pair{"libhostpolicy.so", 131}, std::pair{"libcoreclr.so", 135}}) {
+    const auto status = system.status(app.base_directory + "/" + library);
+    if (status || status.error().code != ENOENT) continue;
+    return Finding{.id = Id::runtime_incomplete,
+                   .severity = Severity::error,
+                   .what = fmt::format("'{}' is missing in '{}': the app ends with exit code {}", library,
+                                       quote(app.base_directory), code),
+                   .why = fmt::format("'{}' names no framework to use, so the app has to bring .NET along",
+                                      quote(app.runtimeconfig)),
+                   .did = "",
+                   .next =
+                       "copy the whole publish folder into the image; an app that is not self-contained needs the "
+                       "runtimeconfig.json that dotnet publish made"};
+  }
+  return std::nullopt;
+}
+
+// --- dotnet NAME. ---
+
+/// The SDK's commands and what else dotnet answers without an SDK (dotnet --help).
+bool needs_no_sdk(std::string_view word) {
+  constexpr std::array kWords = {"-h", "--help", "-?", "/?", "/h", "--info", "--list-runtimes", "--list-sdks"};
+  return std::ranges::find(kWords, word) != kWords.end();
+}
+
+bool has_sdk(const system::System& system, const std::string& root) {
+  const auto names = system.list(root + "/sdk");
+  if (!names) return names.error().code != ENOENT;
+  return std::ranges::any_of(*names, [&](const std::string& name) {
+    return framework::parse_version(name) && is_directory(system, root + "/sdk/" + name);
+  });
+}
+
+/// "NAME.dll", where that is an app.
+std::optional<std::string> app_called(const system::System& system, const std::string& name) {
+  const bool is_app = system.status(name + ".dll") && system.status(name + ".runtimeconfig.json");
+  return is_app ? std::optional(name + ".dll") : std::nullopt;
+}
+
+std::optional<Finding> no_app_named(const system::System& system, const runtime::App& app,
+                                    std::span<const std::string> argv, const std::string& path) {
+  if (app.kind != runtime::Kind::dotnet || !app.assembly.empty() || argv.size() < 2) return std::nullopt;
+  const auto muxer = system.real_path(path);
+  const auto root = muxer ? framework::root_in(system, path::folder_of(*muxer)) : std::nullopt;
+  const std::string& word = argv[1];
+  // What `dotnet exec` and the host's options lead to is not looked into.
+  if (!root || word == "exec" || needs_no_sdk(word) || word.starts_with("--roll-forward") || word == "--fx-version" ||
+      word.starts_with("--additional"))
+    return std::nullopt;
+  const auto meant = app_called(system, word);
+  const std::string next = meant ? fmt::format("write dotnet {}", quote(*meant))
+                                 : "name the app's dll: dotnet App.dll; SDK commands need an image with the SDK";
+  if (!has_sdk(system, root->directory)) {
+    return Finding{
+        .id = Id::no_app_named,
+        .severity = Severity::error,
+        .what = fmt::format("'dotnet {}' starts no app: it ends with exit code 155", quote(word)),
+        .why = fmt::format("without '.dll' at its end the word is an SDK command, and there is no SDK in '{}'",
+                           quote(root->directory)),
+        .did = "",
+        .next = next};
+  }
+  if (!meant) return std::nullopt;
+  return Finding{.id = Id::no_app_named,
+                 .severity = Severity::warning,
+                 .what = fmt::format("'dotnet {}' starts the SDK, not '{}'", quote(word), quote(*meant)),
+                 .why = "without '.dll' at its end the word is an SDK command",
+                 .did = "",
+                 .next = next};
+}
+
+// --- runtimeconfig.json. ---
+
+/// A roll-forward policy that is none, as it is set.
+std::optional<Finding> invalid_policy(const runtime::App& app, Environment environment) {
+  const std::string& option = app.host_options.roll_forward;
+  const auto set = variable(environment, "DOTNET_ROLL_FORWARD");
+  std::string setting;
+  int code = 129;
+  if (!option.empty() && !framework::is_policy(option)) {
+    setting = fmt::format("--roll-forward {}", quote(option));
+  } else if (!option.empty() && !app.host_options.roll_forward_on_no_candidate_fx.empty()) {
+    setting = "--roll-forward together with --roll-forward-on-no-candidate-fx";
+  } else if (set && !framework::is_policy(*set)) {
+    setting = fmt::format("DOTNET_ROLL_FORWARD={}", quote(*set));
+    code = 147;
+  } else {
+    return std::nullopt;
+  }
+  return Finding{.id = Id::roll_forward,
+                 .severity = Severity::error,
+                 .what = fmt::format("{} is not valid: the host ends with exit code {}", setting, code),
+                 .why = "it knows Disable, LatestPatch, Minor, LatestMinor, Major and LatestMajor, one at a time",
+                 .did = "",
+                 .next = "set one of these, or none"};
+}
+
+std::optional<Finding> bad_runtimeconfig(const system::System& system, const runtime::App& app,
+                                         Environment environment) {
+  std::optional<Problem> problem;
+  if (app.runtimeconfig_error != 0) {
+    problem = read_problem(system, app.runtimeconfig, app.runtimeconfig_error);
+  } else if (app.runtimeconfig_invalid) {
+    if (auto policy = invalid_policy(app, environment)) return policy;
+    rapidjson::Document document;
+    problem = parse_problem(system.read_file(app.runtimeconfig).value_or("{}"), document);
+    if (!problem) {
+      problem = Problem{.text =
+                            "a value in \"runtimeOptions\" is missing or not valid (name and version of a "
+                            "framework, a roll-forward setting)",
+                        .remedy = "correct the file, or put the one that dotnet publish made in its place"};
+    }
+  }
+  if (!problem) return std::nullopt;
+  const std::string name = app.runtimeconfig.empty() ? "runtimeconfig.json in the app's file" : app.runtimeconfig;
+  return Finding{.id = Id::runtimeconfig_invalid,
+                 .severity = Severity::error,
+                 .what = fmt::format("'{}' is not usable: the host ends with exit code 147", quote(name)),
+                 .why = problem->text,
+                 .did = "",
+                 .next = problem->remedy};
+}
+
+// --- deps.json. ---
+
+/// The host takes text that is not there for the name of the target, and std::logic_error ends it (deps_format.cpp).
+bool has_target(const rapidjson::Document& document) {
+  const auto target = document.FindMember("runtimeTarget");
+  if (target == document.MemberEnd()) return false;
+  if (target->value.IsString()) return true;
+  if (!target->value.IsObject()) return false;
+  const auto name = target->value.FindMember("name");
+  return name != target->value.MemberEnd() && name->value.IsString();
+}
+
+std::optional<Finding> bad_deps_json(const system::System& system, const runtime::App& app) {
+  if (app.deps_json.empty() || app.runtimeconfig_missing) return std::nullopt;
+  const auto text = system.read_file(app.deps_json);
+  std::optional<Problem> problem;
+  std::string code = "139, which is no segmentation fault";
+  if (!text) {
+    problem = read_problem(system, app.deps_json, text.error().code);
+  } else {
+    rapidjson::Document document;
+    problem = parse_problem(*text, document);
+    if (!problem && !has_target(document)) {
+      problem = Problem{.text = "\"runtimeTarget\" with a \"name\" is missing", .remedy = remedy_for(0)};
+      code = "134";
+    }
+  }
+  if (!problem) return std::nullopt;
+  return Finding{.id = Id::deps_json,
+                 .severity = Severity::error,
+                 .what = fmt::format("'{}' is not usable: the host ends with exit code {}", quote(app.deps_json), code),
+                 .why = problem->text + "; only a file that is not there at all does no harm",
+                 .did = "",
+                 .next = problem->remedy};
+}
+
+// --- The assembly. ---
+
+/// Why the runtime does not take a file for a managed assembly; empty: it may be one. Only what its headers say for
+/// certain (pedecoder.cpp): a PE file as long as its sections, with a CLI header.
+std::string image_problem(std::string_view head, std::uint64_t size) {
+  constexpr std::size_t kLfanew = 0x3C;
+  constexpr std::size_t kFileHeader = 24;  // signature and COFF header
+  constexpr std::size_t kSection = 40;
+  constexpr std::uint16_t kPe32Plus = 0x20B;
+  if (!head.starts_with("MZ")) return "it is no PE file, which every .NET assembly is";
+  const auto pe = elf::load<std::uint32_t>(head, kLfanew);
+  if (!pe) return "it ends in its headers";
+  if (*pe > head.size()) return *pe > size ? "it ends in its headers" : "";
+  if (head.substr(*pe, 4) != std::string_view("PE\0\0", 4)) return "it is no PE file, which every .NET assembly is";
+  const auto count = elf::load<std::uint16_t>(head, *pe + 6);
+  const auto optional_size = elf::load<std::uint16_t>(head, *pe + 20);
+  const auto magic = elf::load<std::uint16_t>(head, *pe + kFileHeader);
+  const std::size_t directories = *pe + kFileHeader + (magic == kPe32Plus ? 112 : 96);
+  const auto cli = elf::load<std::uint32_t>(head, directories + std::size_t{14} * 8);
+  if (!count || !optional_size || !cli) return head.size() == size ? "it ends in its headers" : "";
+  if (*cli == 0) return "it has no managed code";
+  for (std::size_t i = 0; i < *count; ++i) {
+    const std::size_t at = *pe + kFileHeader + *optional_size + i * kSection;
+    const auto length = elf::load<std::uint32_t>(head, at + 16);
+    const auto offset = elf::load<std::uint32_t>(head, at + 20);
+    if (!length || !offset) return head.size() == size ? "it ends in its headers" : "";
+    if (std::uint64_t{*offset} + *length > size) {
+      return fmt::format("it is cut off: {} bytes of at least {}", size, std::uint64_t{*offset} + *length);
+    }
+  }
+  return {};
+}
+
+/// Why an assembly cannot be loaded.
+std::optional<Problem> assembly_problem(const system::System& system, const std::string& path) {
+  constexpr std::size_t kHeaders = 4096;
+  const auto head = system.read_part(path, 0, kHeaders);
+  if (!head) return read_problem(system, path, head.error().code);
+  const auto status = system.status(path);
+  std::string text = status ? image_problem(*head, status->size) : "";
+  if (text.empty()) return std::nullopt;
+  return Problem{.text = std::move(text), .remedy = "copy the file again, as dotnet publish made it"};
+}
+
+std::optional<Finding> bad_assembly(const system::System& system, const runtime::App& app) {
+  if (app.assembly.empty() || app.assembly_missing) return std::nullopt;
+  const auto problem = assembly_problem(system, app.assembly);
+  if (!problem) return std::nullopt;
+  return Finding{.id = Id::assembly_unusable,
+                 .severity = Severity::error,
+                 .what = fmt::format("'{}' cannot be loaded: the app ends with exit code 134", quote(app.assembly)),
+                 .why = problem->text,
+                 .did = "",
+                 .next = problem->remedy};
+}
+
+// --- Startup hooks. ---
+
+bool ends_with_dll(std::string_view text) {
+  constexpr std::string_view kEnd = ".dll";
+  const auto lower = [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c; };
+  return text.size() >= kEnd.size() && std::ranges::equal(text.substr(text.size() - kEnd.size()), kEnd, {}, lower);
+}
+
+/// What is wrong with one entry (StartupHookProvider.cs); a name without a path is looked for in ways of its own.
+std::optional<Problem> hook_problem(const system::System& system, const std::string& hook) {
+  if (!hook.starts_with('/')) {
+    if (hook.find_first_of("/ ,") == std::string::npos && !ends_with_dll(hook)) return std::nullopt;
+    return Problem{.text = "an entry is an absolute path, or the name of an assembly without path and '.dll'",
+                   .remedy = "write the whole path"};
+  }
+  if (const auto status = system.status(hook); !status) {
+    return Problem{.text = text_of(status.error().code), .remedy = "put the file there, or unset the variable"};
+  }
+  return assembly_problem(system, hook);
+}
+
+std::optional<Finding> bad_startup_hook(const system::System& system, const runtime::App& app,
+                                        Environment environment) {
+  const auto list = variable(environment, "DOTNET_STARTUP_HOOKS");
+  if (!list || !app.properties) return std::nullopt;
+  const auto supported = app.properties->find("System.StartupHookProvider.IsSupported");
+  if (supported != app.properties->end() && supported->second != "true") return std::nullopt;
+  for (std::string_view rest = *list; !rest.empty();) {
+    const std::size_t end = std::min(rest.find(':'), rest.size());
+    const std::string hook(rest.substr(0, end));
+    rest.remove_prefix(std::min(end + 1, rest.size()));
+    const auto problem = hook.empty() ? std::nullopt : hook_problem(system, hook);
+    if (!problem) continue;
+    return Finding{
+        .id = Id::startup_hook,
+        .severity = Severity::error,
+        .what = fmt::format("DOTNET_STARTUP_HOOKS names '{}', which cannot be loaded: the app ends with exit "
+                            "code 134",
+                            quote(hook)),
+        .why = problem->text,
+        .did = "",
+        .next = problem->remedy};
+  }
+  return std::nullopt;
+}
+
+// --- Single files. ---
+
+/// The sixth field of the user's line in /etc/passwd (passwd(5)).
+std::optional<std::string> home_of(const system::System& system, uid_t uid) {
+  const auto text = system.read_file("/etc/passwd");
+  for (std::string_view rest = text ? *text : std::string_view(); !rest.empty();) {
+    std::string_view line = rest.substr(0, rest.find('\n'));
+    rest.remove_prefix(std::min(line.size() + 1, rest.size()));
+    std::array<std::string_view, 6> fields;
+    for (std::string_view& field : fields) {
+      field = line.substr(0, line.find(':'));
+      line.remove_prefix(std::min(field.size() + 1, line.size()));
+    }
+    if (fields[2] == std::to_string(uid)) return std::string(fields[5]);
+  }
+  return std::nullopt;
+}
+
+bool is_usable_directory(const system::System& system, const std::string& path) {
+  return is_directory(system, path) && system.readable(path) && system.writable(path);
+}
+
+/// errno of making a directory and its parents; 0 where that would work, or it is there.
+int make_error(const system::System& system, std::string path) {
+  while (path.size() > 1 && path.ends_with('/')) path.pop_back();
+  const auto status = system.status(path);
+  if (!status && status.error().code == ENOENT && path != "/" && path != ".") {
+    const std::string parent = path::folder_of(path);
+    if (const auto there = system.status(parent)) {
+      if (there->type != system::FileType::directory) return ENOTDIR;
+      if (const auto allowed = system.writable(parent); !allowed) return allowed.error().code;
+      const auto allowed = system.executable(parent);
+      return allowed ? 0 : allowed.error().code;
+    }
+    return make_error(system, parent);
+  }
+  return status ? 0 : status.error().code;
+}
+
+/// Why nothing can be extracted (bundle/extractor.cpp, pal.unix.cpp get_default_bundle_extraction_base_dir), with the
+/// exit code.
+std::optional<std::pair<std::string, int>> extraction_problem(const system::System& system, Environment environment) {
+  if (const auto base = variable(environment, "DOTNET_BUNDLE_EXTRACT_BASE_DIR")) {
+    const int error = make_error(system, *base);
+    if (error == 0) return std::nullopt;
+    return std::pair(fmt::format("DOTNET_BUNDLE_EXTRACT_BASE_DIR={} cannot be made: {}", quote(*base), text_of(error)),
+                     160);
+  }
+  constexpr int kNoPlace = 159;
+  const auto home = variable(environment, "HOME");
+  const std::string directory = home ? *home : home_of(system, system.ids().uid).value_or("");
+  if (directory.empty()) {
+    return std::pair(std::string("HOME is not set, and /etc/passwd has no home for this user"), kNoPlace);
+  }
+  const std::string cache = directory + (directory.ends_with('/') ? ".net" : "/.net");
+  if (is_usable_directory(system, directory) && (is_usable_directory(system, cache) || !system.status(cache))) {
+    return std::nullopt;
+  }
+  return std::pair(fmt::format("{} '{}' is no directory that this user can write to", home ? "HOME" : "the user's home",
+                               quote(directory)),
+                   kNoPlace);
+}
+
+std::optional<Finding> no_extraction(const system::System& system, const runtime::App& app, const std::string& path,
+                                     Environment environment) {
+  if (!app.is_extracted) return std::nullopt;
+  const auto problem = extraction_problem(system, environment);
+  if (!problem) return std::nullopt;
+  return Finding{.id = Id::extraction,
+                 .severity = Severity::error,
+                 .what = fmt::format("'{}' cannot extract the files that it holds: it ends with exit code {}",
+                                     quote(path), problem->second),
+                 .why = problem->first,
+                 .did = "",
+                 .next =
+                     "set DOTNET_BUNDLE_EXTRACT_BASE_DIR to a folder that the app's user can write to, or publish "
+                     "without IncludeNativeLibrariesForSelfExtract and IncludeAllContentForSelfExtract"};
+}
+
+}  // namespace
+
+std::vector<Finding> check(const system::System& system, const runtime::App& app, std::span<const std::string> argv,
+                           const std::string& path, std::span<const std::string> environment) {
+  std::vector<Finding> out;
+  const auto add = [&out](std::optional<Finding> finding) {
+    if (finding) out.push_back(*std::move(finding));
+  };
+  if (!app.is_dotnet() || path.empty()) return out;
+  add(no_app_named(system, app, argv, path));
+  if (app.kind == runtime::Kind::dotnet && (app.assembly.empty() || app.assembly_missing)) return out;
+  add(missing_hostfxr(app, path));
+  add(missing_library(system, app));
+  add(bad_runtimeconfig(system, app, environment));
+  add(bad_deps_json(system, app));
+  add(bad_assembly(system, app));
+  add(bad_startup_hook(system, app, environment));
+  add(no_extraction(system, app, path, environment));
+  return out;
+}
+
+}  // namespace portshim::host_files

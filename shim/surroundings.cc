@@ -1,0 +1,337 @@
+#include "shim/surroundings.h"
+
+#include <elf.h>
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <array>
+#include <cerrno>
+#include <cstdint>
+#include <cstring>
+#include <optional>
+#include <string_view>
+#include <utility>
+
+#include "shim/config.h"
+#include "shim/environment.h"
+#include "shim/path.h"
+
+namespace portshim::surroundings {
+namespace {
+
+using finding::Finding;
+using finding::Id;
+using finding::quote;
+using finding::Severity;
+using Environment = std::span<const std::string>;
+
+std::string text_of(int error) {
+  return std::strerror(error);  // NOLINT(concurrency-mt-unsafe): there is one thread
+}
+
+/// A variable that is not empty.
+std::optional<std::string> variable(Environment environment, std::string_view name) {
+  const auto value = environment::value(environment, name);
+  if (!value || value->empty()) return std::nullopt;
+  return std::string(*value);
+}
+
+bool equal_in_any_case(std::string_view a, std::string_view b) {
+  return config::fold(a) == config::fold(b);
+}
+
+bool is_true(std::string_view value) {
+  return value == "1" || equal_in_any_case(value, "true");
+}
+
+/// A setting of the runtime (clrconfignative.h) that is 0, by either of its prefixes.
+bool is_off(Environment environment, std::string_view name) {
+  return std::ranges::any_of(std::array{"DOTNET_", "COMPlus_"}, [&](const char* prefix) {
+    const auto value = variable(environment, std::string(prefix).append(name));
+    return value && value->find_first_not_of('0') == std::string::npos;
+  });
+}
+
+// --- inotify. ---
+
+/// PhysicalFileProvider.cs and HostingHostBuilderExtensions.cs: both mean that settings files are not watched by
+/// inotify. Where a value is not valid, another failure comes first.
+bool does_not_watch(const hosting::Input& input) {
+  constexpr std::string_view kKey = "HOSTBUILDER:RELOADCONFIGONCHANGE";
+  if (is_true(variable(input.environment, "DOTNET_USE_POLLING_FILE_WATCHER").value_or(""))) return true;
+  for (const std::string_view prefix : {"DOTNET_", "ASPNETCORE_"}) {
+    for (const std::string_view entry : input.environment) {
+      const std::size_t equals = entry.find('=');
+      if (equals == std::string_view::npos ||
+          !equal_in_any_case(entry.substr(0, std::min(prefix.size(), equals)), prefix))
+        continue;
+      if (equal_in_any_case(entry.substr(prefix.size(), equals - prefix.size()), "hostBuilder__reloadConfigOnChange"))
+        return true;
+    }
+  }
+  return std::ranges::any_of(input.argv, [&](const std::string& word) { return config::fold(word).contains(kKey); });
+}
+
+std::optional<Finding> no_inotify(const system::System& system, const Facts& facts) {
+  const auto& builders = facts.input.builders;
+  const bool reads_settings =
+      std::ranges::any_of(builders, [](hosting::Builder one) { return one != hosting::Builder::empty; });
+  if (!reads_settings || does_not_watch(facts.input)) return std::nullopt;
+  const auto instance = system.try_inotify();
+  if (instance || instance.error().code != EMFILE) return std::nullopt;
+  return Finding{.id = Id::inotify,
+                 .severity = Severity::error,
+                 .what =
+                     "no inotify instance is left for this user: the app ends at start, since it watches its "
+                     "settings files",
+                 .why =
+                     "inotify_init1 answers EMFILE: fs.inotify.max_user_instances counts all containers of the host "
+                     "that run as the same user",
+                 .did = "",
+                 .next =
+                     "set DOTNET_USE_POLLING_FILE_WATCHER=1 or DOTNET_hostBuilder__reloadConfigOnChange=false for "
+                     "the app, or raise fs.inotify.max_user_instances on the host"};
+}
+
+// --- Limits. ---
+
+std::string size_text(std::uint64_t bytes) {
+  return bytes % 1024 == 0 ? fmt::format("{} KiB", bytes / 1024) : fmt::format("{} bytes", bytes);
+}
+
+std::optional<Finding> few_open_files(const system::System& system) {
+  constexpr std::uint64_t kEnough = 300;  // an idle app has 180 files open, and 250 while it starts
+  // The runtime raises the soft limit to the hard one.
+  const auto limit = system.limit(system::Resource::open_files);
+  if (!limit || limit->hard >= kEnough) return std::nullopt;
+  return Finding{.id = Id::limit_open_files,
+                 .severity = Severity::warning,
+                 .what = fmt::format(
+                     "the app may have only {} files open (RLIMIT_NOFILE), and needs about 250 to start", limit->hard),
+                 .why = "with too few .NET says that an assembly cannot be found, or ends with exit code 137",
+                 .did = "",
+                 .next = "raise the limit to 1024 or more (docker run --ulimit nofile=1024:1024)"};
+}
+
+std::optional<Finding> small_file_size(const system::System& system, const Facts& facts) {
+  constexpr std::uint64_t kEnough = std::uint64_t{8} << 20U;
+  constexpr int kFirstWithDoubleMapping = 7;  // W^X is on by default since .NET 7
+  const auto limit = system.limit(system::Resource::file_size);
+  if (!limit || limit->soft >= kEnough || is_off(facts.input.environment, "EnableWriteXorExecute")) return std::nullopt;
+  if (facts.app.major && *facts.app.major < kFirstWithDoubleMapping) return std::nullopt;
+  return Finding{
+      .id = Id::limit_file_size,
+      .severity = Severity::warning,
+      .what = fmt::format("files may be no larger than {} (RLIMIT_FSIZE): .NET is likely to crash, without a "
+                          "word",
+                          size_text(limit->soft)),
+      .why = "the limit counts for the memory too that it maps twice to keep code from being written to",
+      .did = "",
+      .next = "take the limit off (ulimit -f unlimited), or set DOTNET_EnableWriteXorExecute=0"};
+}
+
+/// The kernel leaves root and who holds one of two capabilities alone (kernel/fork.c, copy_process).
+bool has_no_process_limit(const system::System& system) {
+  constexpr unsigned kSysAdmin = 21;
+  constexpr unsigned kSysResource = 24;
+  const auto capabilities = system.capabilities();
+  const system::CapabilitySet exempt = system::CapabilitySet{1} << kSysAdmin | system::CapabilitySet{1} << kSysResource;
+  return system.ids().uid == 0 || !capabilities || (capabilities->ambient & exempt) != 0;
+}
+
+std::optional<Finding> few_processes(const system::System& system) {
+  constexpr std::uint64_t kEnough = 64;  // an idle app has 20 threads; each is a process to the limit
+  const auto limit = system.limit(system::Resource::processes);
+  if (!limit || limit->soft >= kEnough || has_no_process_limit(system)) return std::nullopt;
+  return Finding{
+      .id = Id::limit_processes,
+      .severity = Severity::warning,
+      .what = fmt::format("this user may have only {} processes and threads (RLIMIT_NPROC): .NET is likely to "
+                          "end with exit code 137",
+                          limit->soft),
+      .why =
+          "the limit counts the threads of all processes of the user, those of other containers too; "
+          "what .NET says is 'Failed to create CoreCLR' or 'Out of memory'",
+      .did = "",
+      .next = "raise it (docker run --ulimit nproc=4096), or bound the container by its pids limit"};
+}
+
+// --- Libraries. ---
+
+/// True where a path that ld.so's cache names, with this in it, is there (ldconfig(8)): names and paths in it end in
+/// NUL.
+bool cache_has(const system::System& system, std::string_view stem) {
+  const auto cache = system.read_file("/etc/ld.so.cache");
+  if (!cache) return cache.error().code != ENOENT;
+  for (std::size_t at = cache->find(stem); at != std::string::npos; at = cache->find(stem, at + 1)) {
+    const std::size_t begin = cache->rfind('\0', at) + 1;
+    const std::string path(cache->c_str() + begin);
+    if (path.starts_with('/') && system.status(path)) return true;
+  }
+  return false;
+}
+
+/// Where dlopen(3) of glibc and musl looks, beside the cache.
+std::vector<std::string> library_folders(const Facts& facts) {
+  std::vector<std::string> out = {"/lib",
+                                  "/usr/lib",
+                                  "/usr/local/lib",
+                                  "/lib64",
+                                  "/usr/lib64",
+                                  "/usr/local/lib64",
+                                  "/lib/x86_64-linux-gnu",
+                                  "/usr/lib/x86_64-linux-gnu",
+                                  "/lib/aarch64-linux-gnu",
+                                  "/usr/lib/aarch64-linux-gnu"};
+  if (!facts.app.base_directory.empty()) out.push_back(facts.app.base_directory);
+  const std::string more = variable(facts.input.environment, "LD_LIBRARY_PATH").value_or("");
+  for (std::string_view rest = more; !rest.empty();) {
+    const std::string_view folder = rest.substr(0, rest.find_first_of(":;"));
+    if (!folder.empty()) out.emplace_back(folder);
+    rest.remove_prefix(std::min(folder.size() + 1, rest.size()));
+  }
+  return out;
+}
+
+/// False where a library is certain not to be found, whatever its version. Rather true than wrong.
+bool may_have_library(const system::System& system, const Facts& facts, std::string_view stem) {
+  if (cache_has(system, stem)) return true;
+  // Distributions that keep every package in a folder of its own name it in the libraries that use it.
+  if (facts.app.dotnet_root.starts_with("/nix/") || facts.app.dotnet_root.starts_with("/gnu/")) return true;
+  if (variable(facts.input.environment, "LD_PRELOAD")) return true;
+  return std::ranges::any_of(library_folders(facts), [&](const std::string& folder) {
+    const auto names = system.list(folder);
+    if (!names) return names.error().code != ENOENT && names.error().code != ENOTDIR;
+    return std::ranges::any_of(*names, [&](const std::string& name) { return name.starts_with(stem); });
+  });
+}
+
+/// musl searches the folders that a file names, in place of its own.
+bool names_library_folders(const system::System& system) {
+  return std::ranges::any_of(std::array{"x86_64", "aarch64"}, [&](const char* machine) {
+    return system.status(fmt::format("/etc/ld-musl-{}.path", machine)).has_value();
+  });
+}
+
+/// A switch of AppContext: the variable where it is a boolean, else the app's runtimeconfig
+/// (AppContextConfigHelper.cs).
+bool is_switched_on(const Facts& facts, std::string_view name, std::string_view variable_name) {
+  const std::string value = variable(facts.input.environment, variable_name).value_or("");
+  if (is_true(value)) return true;
+  if (value == "0" || equal_in_any_case(value, "false")) return false;
+  const auto found = facts.app.properties->find(std::string(name));
+  return found != facts.app.properties->end() && equal_in_any_case(found->second, "true");
+}
+
+std::optional<Finding> no_icu(const system::System& system, const Facts& facts) {
+  constexpr std::string_view kLocal = "System.Globalization.AppLocalIcu";
+  if (!facts.app.properties || facts.app.properties->contains(std::string(kLocal)) ||
+      variable(facts.input.environment, "DOTNET_SYSTEM_GLOBALIZATION_APPLOCALICU"))
+    return std::nullopt;
+  if (is_switched_on(facts, "System.Globalization.Invariant", "DOTNET_SYSTEM_GLOBALIZATION_INVARIANT"))
+    return std::nullopt;
+  if (names_library_folders(system) || may_have_library(system, facts, "libicuuc.so.")) return std::nullopt;
+  return Finding{.id = Id::icu_missing,
+                 .severity = Severity::warning,
+                 .what = "the library ICU is not installed: the app is likely to end at start with exit code 134",
+                 .why = "libicuuc.so is in none of the usual folders, and globalization-invariant mode is off",
+                 .did = "",
+                 .next =
+                     "install libicu (Alpine: icu-libs; chiseled images: the -extra variant), or set "
+                     "DOTNET_SYSTEM_GLOBALIZATION_INVARIANT=1 if the app needs no cultures"};
+}
+
+std::optional<Finding> no_openssl(const system::System& system, const Facts& facts) {
+  const bool https = std::ranges::any_of(facts.predictions, [](const hosting::Prediction& prediction) {
+    return std::ranges::any_of(prediction.lenient().endpoints,
+                               [](const kestrel::Endpoint& endpoint) { return endpoint.target.https; });
+  });
+  if (!https || names_library_folders(system) || may_have_library(system, facts, "libssl.so")) return std::nullopt;
+  return Finding{.id = Id::openssl_missing,
+                 .severity = Severity::warning,
+                 .what = "the library OpenSSL is not installed, and the app serves https: it is likely to end at start",
+                 .why =
+                     "libssl.so is in none of the usual folders; what .NET says is 'No usable version of libssl was "
+                     "found', with exit code 134",
+                 .did = "",
+                 .next = "install OpenSSL (Debian: libssl3, Alpine: libssl3), or take the https endpoints out"};
+}
+
+// --- What the app starts without. ---
+
+/// profilepriv and profilinghelper.cpp: the variable for the machine first.
+std::optional<Finding> no_profiler(const system::System& system, const Facts& facts) {
+  const Environment environment = facts.input.environment;
+  const std::string enabled = variable(environment, "CORECLR_ENABLE_PROFILING").value_or("0");
+  if (enabled.find_first_not_of('0') == std::string::npos) return std::nullopt;
+  if (is_off(environment, "EnableDiagnostics") || is_off(environment, "EnableDiagnostics_Profiler"))
+    return std::nullopt;
+  const bool arm = system.elf_machine() == EM_AARCH64;
+  for (const char* name : {arm ? "CORECLR_PROFILER_PATH_ARM64" : "CORECLR_PROFILER_PATH_64", "CORECLR_PROFILER_PATH"}) {
+    const auto path = variable(environment, name);
+    if (!path) continue;
+    const auto readable = system.readable(*path);
+    if (readable) return std::nullopt;
+    return Finding{.id = Id::profiler_missing,
+                   .severity = Severity::warning,
+                   .what = fmt::format("{}={} cannot be loaded: the app runs without its profiler, and .NET does not "
+                                       "say so",
+                                       name, quote(*path)),
+                   .why = text_of(readable.error().code),
+                   .did = "",
+                   .next = "put the library of the monitoring agent there, or set CORECLR_ENABLE_PROFILING=0"};
+  }
+  return std::nullopt;
+}
+
+/// ds-ipc-pal-socket.c: TMPDIR/dotnet-diagnostic-PID-TIME-socket, /tmp without TMPDIR. That /tmp cannot be written to
+/// is how read-only containers are meant to be.
+std::optional<Finding> no_diagnostics(const system::System& system, const Facts& facts) {
+  constexpr std::size_t kLongest = 107;  // sun_path without its NUL (unix(7))
+  constexpr std::string_view kShortest = "/dotnet-diagnostic-1-10000-socket";
+  const Environment environment = facts.input.environment;
+  const auto folder = variable(environment, "TMPDIR");
+  if (!folder || is_off(environment, "EnableDiagnostics") || is_off(environment, "EnableDiagnostics_IPC"))
+    return std::nullopt;
+  std::string why;
+  if (const auto allowed = system.writable(*folder); !allowed) {
+    why = text_of(allowed.error().code);
+  } else if (folder->size() + kShortest.size() > kLongest) {
+    why = fmt::format("the path of the socket would be longer than {} bytes", kLongest);
+  } else {
+    return std::nullopt;
+  }
+  return Finding{.id = Id::diagnostics_lost,
+                 .severity = Severity::warning,
+                 .what = fmt::format("TMPDIR={} cannot hold .NET's diagnostics socket: dotnet-trace, dotnet-dump and "
+                                     "other tools will not find the app",
+                                     quote(*folder)),
+                 .why = std::move(why),
+                 .did = "",
+                 .next = "set TMPDIR to a folder that the app's user can write to, or unset it"};
+}
+
+}  // namespace
+
+std::vector<Finding> check(const system::System& system, const Facts& facts) {
+  std::vector<Finding> out;
+  const auto add = [&out](std::optional<Finding> finding) {
+    if (finding) out.push_back(*std::move(finding));
+  };
+  const runtime::App& app = facts.app;
+  const bool starts =
+      app.is_dotnet() && !app.assembly_missing && (app.kind == runtime::Kind::apphost || !app.assembly.empty());
+  if (!starts) return out;
+  if (!app.binds_nothing()) add(no_inotify(system, facts));
+  add(few_open_files(system));
+  add(small_file_size(system, facts));
+  add(few_processes(system));
+  add(no_icu(system, facts));
+  add(no_openssl(system, facts));
+  add(no_profiler(system, facts));
+  add(no_diagnostics(system, facts));
+  return out;
+}
+
+}  // namespace portshim::surroundings

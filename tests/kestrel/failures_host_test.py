@@ -1,0 +1,275 @@
+"""Start-up failures of .NET's host, and of what the runtime needs around it: each is made to happen with the real
+dotnet. Without portshim the app ends as the table says; explain names the cause before; validate does not start it."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import resource
+import shutil
+import signal
+from collections.abc import Callable, Mapping
+from functools import partial
+from pathlib import Path
+
+import portshim_test
+from kestrel import ABORTED, UNPRIVILEGED_UID, KestrelTest
+from portshim_test import NetworkNamespace, Process, Stage, Text, as_root, as_uid
+from stages import hide_libraries, in_mount_namespace, in_user_namespace, mount_read_only_root
+
+USER = as_uid(UNPRIVILEGED_UID)
+
+
+@dataclasses.dataclass(frozen=True)
+class Row:
+    """A way to fail. `make` changes the copy of the published app in the folder that it is given."""
+
+    name: str
+    id: str
+    code: int | tuple[int, ...]  # of dotnet itself
+    text: str  # in what it says
+    make: Callable[[Path], object] = lambda folder: None
+    command: tuple[Text, ...] = ("dotnet", "aspnetapp.dll")
+    variables: Mapping[str, Text] = dataclasses.field(default_factory=dict)
+    stage: Stage = USER
+
+
+def unreadable(name: str) -> Callable[[Path], object]:
+    return lambda folder: (folder / name).chmod(0o600)
+
+
+def containing(name: str, text: str) -> Callable[[Path], object]:
+    return lambda folder: (folder / name).write_text(text)
+
+
+def cut_off(folder: Path) -> None:
+    path = folder / "aspnetapp.dll"
+    os.truncate(path, path.stat().st_size - 100)
+
+
+def as_directory(folder: Path) -> None:
+    (folder / "aspnetapp.deps.json").unlink()
+    (folder / "aspnetapp.deps.json").mkdir()
+
+
+DEPS, CONFIG, DLL = "aspnetapp.deps.json", "aspnetapp.runtimeconfig.json", "aspnetapp.dll"
+ASP_NET = '"framework": {"name": "Microsoft.AspNetCore.App", "version": "8.0.0"}'
+RESOLVER = "Error initializing the dependency resolver"
+HOOK = "System.ArgumentException"
+
+HOST = (
+    Row("deps.json unreadable", "PS420", 139, RESOLVER, unreadable(DEPS)),
+    Row("deps.json malformed", "PS420", 139, RESOLVER, containing(DEPS, "{ bad")),
+    Row("deps.json empty", "PS420", 139, RESOLVER, containing(DEPS, "")),
+    Row("deps.json a list", "PS420", 139, RESOLVER, containing(DEPS, "[]")),
+    Row("deps.json a directory", "PS420", 139, RESOLVER, as_directory),
+    Row("deps.json without target", "PS420", ABORTED, "std::logic_error", containing(DEPS, "{}")),
+    Row("deps.json of --depsfile", "PS420", 139, RESOLVER, containing("x.json", "{ bad"),
+        ("dotnet", "exec", "--depsfile", "x.json", "aspnetapp.dll")),
+    Row("runtimeconfig unreadable", "PS421", 147, "Invalid runtimeconfig.json", unreadable(CONFIG)),
+    Row("runtimeconfig malformed", "PS421", 147, "JSON parsing exception", containing(CONFIG, "{ bad")),
+    Row("runtimeconfig empty", "PS421", 147, "Invalid runtimeconfig.json", containing(CONFIG, "")),
+    Row("runtimeconfig without options", "PS421", 147, "Invalid runtimeconfig.json", containing(CONFIG, "{}")),
+    Row("runtimeconfig with a bad policy", "PS421", 147, "Unrecognized roll forward setting",
+        containing(CONFIG, '{"runtimeOptions": {"rollForward": "x", ' + ASP_NET + "}}")),
+    Row("DOTNET_ROLL_FORWARD", "PS422", 147, "DOTNET_ROLL_FORWARD", variables={"DOTNET_ROLL_FORWARD": "nope"}),
+    Row("--roll-forward", "PS422", 129, "--roll-forward", command=("dotnet", "--roll-forward", "nope", DLL)),
+    Row("no framework named", "PS426", 131, "libhostpolicy.so", containing(CONFIG, '{"runtimeOptions": {}}')),
+    Row("apphost without a runtime", "PS423", 131, "You must install .NET", command=("./aspnetapp",),
+        variables={"DOTNET_ROOT": "/proc"}),
+    Row("dll unreadable", "PS425", ABORTED, "System.IO.FileLoadException", unreadable(DLL)),
+    Row("dll empty", "PS425", ABORTED, "System.BadImageFormatException", containing(DLL, "")),
+    Row("dll no PE file", "PS425", ABORTED, "System.BadImageFormatException", containing(DLL, "hello")),
+    Row("dll cut off", "PS425", ABORTED, "System.BadImageFormatException", cut_off),
+    Row("hook missing", "PS428", ABORTED, HOOK, variables={"DOTNET_STARTUP_HOOKS": "/nope.dll"}),
+    Row("hook relative", "PS428", ABORTED, HOOK, variables={"DOTNET_STARTUP_HOOKS": "nope.dll"}),
+    Row("hook no assembly", "PS428", ABORTED, HOOK, variables={"DOTNET_STARTUP_HOOKS": "/etc/passwd"}),
+)
+
+# Without an SDK beside it.
+RUNTIME_ONLY = (
+    Row("a word that is no dll", "PS424", 155, "The command could not be loaded", command=("dotnet", "aspnetapp")),
+    Row("no hostfxr", "PS423", 131, "host/fxr"),
+)
+
+
+class FailuresTest(KestrelTest):
+    def setUp(self):
+        super().setUp()
+        self.namespace = NetworkNamespace()
+
+    def start_row(self, row: Row, mode: str | None, dotnet: Path | None = None) -> Process:
+        """In a fresh copy of the app; with `mode` behind portshim."""
+        folder = self.directory / row.name.replace("/", "_")
+        if not folder.exists():
+            shutil.copytree(self.app.parent, folder)
+            row.make(folder)
+        program = dotnet or self.dotnet
+        environment = {"PATH": f"{program.parent}:/usr/bin:/bin", "HOME": "/", "ASPNETCORE_URLS": "http://127.0.0.1:0",
+                       "DOTNET_GENERATE_ASPNET_CERTIFICATE": "false", **row.variables}
+        stage = row.stage | Stage(namespace=self.namespace)
+        if mode is None:
+            command = program if row.command[0] == "dotnet" else folder / os.fsdecode(row.command[0])
+            return self.start(command, *row.command[1:], argv0=row.command[0], env=environment, stage=stage, cwd=folder)
+        return self.start(self.binary, f"--mode={mode}", *row.command, env=environment, stage=stage, cwd=folder)
+
+    def assert_dies_and_is_explained(self, row: Row, dotnet: Path | None = None) -> None:
+        codes = row.code if isinstance(row.code, tuple) else (row.code,)
+        alone = self.start_row(row, None, dotnet).wait()
+        self.assertIn(alone.code, codes, alone)
+        self.assertIn(row.text, alone.stderr)
+        explained = self.start_row(row, "explain", dotnet).wait()
+        self.assertIn(explained.code, codes, explained)
+        self.assertFinding(explained, row.id)
+        if row.text:
+            self.assertLess(explained.stderr.index(row.id), explained.stderr.index(row.text), "it was said too late")
+
+    def assert_refused(self, row: Row, dotnet: Path | None = None) -> None:
+        refused = self.start_row(row, "validate", dotnet).wait()
+        self.assertEqual(refused.code, 78, refused)
+        self.assertEqual(self.assertFinding(refused, row.id, "error").did, "the app was not started (exit code 78)")
+        self.assertNotIn("Unhandled exception", refused.stderr)
+
+    def assert_starts_with_warning(self, row: Row) -> None:
+        for mode in "explain", "validate":
+            app = self.start_row(row, mode)
+            self.await_output(app, "Application started.")
+            self.assertFinding(app.so_far(), row.id, "warning")
+            app.kill()
+
+
+class Host(FailuresTest):
+    def test_what_keeps_the_host_from_starting_the_app_is_said_before_and_refused(self):
+        for row in HOST:
+            with self.subTest(row.name):
+                self.assert_dies_and_is_explained(row)
+                self.assert_refused(row)
+
+    def test_without_an_sdk_and_without_a_host(self):
+        root = self.directory / "dotnet"
+        (root / "shared").mkdir(parents=True)
+        real = self.dotnet.resolve()
+        shutil.copy(real, root / "dotnet")
+        shutil.copytree(real.parent / "host", root / "host")
+        for name in os.listdir(real.parent / "shared"):
+            (root / "shared" / name).symlink_to(real.parent / "shared" / name)
+        for row in RUNTIME_ONLY:
+            with self.subTest(row.name):
+                if row.id == "PS423":
+                    shutil.rmtree(root / "host")
+                self.assert_dies_and_is_explained(row, root / "dotnet")
+                self.assert_refused(row, root / "dotnet")
+
+    def test_with_an_sdk_a_name_without_dll_is_a_warning(self):
+        row = Row("no dll", "PS424", 1, "", command=("dotnet", "aspnetapp"))
+        result = self.start_row(row, "explain").wait(120)
+        self.assertIn("aspnetapp.dll", self.assertFinding(result, "PS424", "warning").next)
+        self.assertNotEqual(result.code, 0)
+
+    def test_a_deps_json_that_is_not_there_is_fine(self):
+        row = Row("deps.json missing", "", 0, "", lambda folder: (folder / DEPS).unlink())
+        app = self.start_row(row, "validate")
+        self.await_output(app, "Application started.")
+        self.assertSilent(app.so_far())
+
+
+NO_INSTANCE = in_user_namespace(UNPRIVILEGED_UID, lambda: Path("/proc/sys/user/max_inotify_instances").write_text("0"))
+
+
+def limited(which: int, limit: int) -> Stage:
+    return USER | Stage(limits=((which, (limit, limit)),))
+
+
+LIMITS = (
+    Row("no inotify instance", "PS430", ABORTED, "the number of inotify instances", stage=NO_INSTANCE),
+    Row("few open files", "PS433", ABORTED, "Unhandled exception", stage=limited(resource.RLIMIT_NOFILE, 64)),
+    Row("small files", "PS434", -signal.SIGSEGV, "", stage=limited(resource.RLIMIT_FSIZE, 100 << 10)),
+    Row("few processes", "PS435", (137, ABORTED), "", stage=limited(resource.RLIMIT_NPROC, 4)),
+)
+
+# The app starts, and does without something.
+LOSSES = (
+    Row("profiler", "PS436", 0, "", variables={"CORECLR_ENABLE_PROFILING": "1", "CORECLR_PROFILER_PATH": "/nope.so",
+                                               "CORECLR_PROFILER": "{846F5F1C-F9AE-4B07-969E-05C26BC060D8}"}),
+    Row("TMPDIR missing", "PS437", 0, "", variables={"TMPDIR": "/nope"}),
+    Row("TMPDIR not writable", "PS437", 0, "", variables={"TMPDIR": "/etc"}),
+)
+
+# As containers are started.
+IMAGE = {"ASPNETCORE_HTTP_PORTS": "8080", "DOTNET_RUNNING_IN_CONTAINER": "true", "APP_UID": "1654"}
+GOOD = (
+    Row("image", "", 0, "", variables=IMAGE),
+    Row("root", "", 0, "", variables=IMAGE, stage=as_root()),
+    Row("polling without inotify", "", 0, "", variables={"DOTNET_USE_POLLING_FILE_WATCHER": "1"}, stage=NO_INSTANCE),
+    Row("no reload without inotify", "", 0, "", variables={"DOTNET_hostBuilder__reloadConfigOnChange": "false"},
+        stage=NO_INSTANCE),
+    Row("diagnostics off", "", 0, "", variables={"TMPDIR": "/nope", "DOTNET_EnableDiagnostics": "0"}),
+    Row("invariant", "", 0, "", variables={"DOTNET_SYSTEM_GLOBALIZATION_INVARIANT": "true"}),
+    Row("with cultures", "", 0, "", variables={"DOTNET_SYSTEM_GLOBALIZATION_INVARIANT": "false"}),
+    Row("apphost", "", 0, "", command=("./aspnetapp",)),
+    Row("soft limit only", "", 0, "", stage=USER | Stage(limits=((resource.RLIMIT_NOFILE, (64, 1024)),))),
+    Row("no double mapping", "", 0, "", variables={"DOTNET_EnableWriteXorExecute": "0"},
+        stage=limited(resource.RLIMIT_FSIZE, 100 << 10)),
+    Row("few processes of root", "", 0, "", stage=as_root() | Stage(limits=((resource.RLIMIT_NPROC, (4, 4)),))),
+    Row("read-only root", "", 0, "", stage=in_mount_namespace(mount_read_only_root) | USER) if os.geteuid() == 0 else None,
+)
+
+
+class Surroundings(FailuresTest):
+    def test_limits_that_end_the_app_are_named_before(self):
+        machine = Path("/proc/sys/fs/inotify/max_user_instances").read_text()
+        for row in LIMITS:
+            with self.subTest(row.name):
+                self.assert_dies_and_is_explained(row)
+        self.assertEqual(Path("/proc/sys/fs/inotify/max_user_instances").read_text(), machine)
+
+    def test_only_the_certain_one_is_refused(self):
+        self.assert_refused(LIMITS[0])
+        for row in LIMITS[1:]:
+            with self.subTest(row.name):
+                result = self.start_row(row, "validate").wait()
+                self.assertNotEqual(result.code, 78, result)
+                self.assertFinding(result, row.id, "warning")
+
+    def test_what_the_app_loses_without_a_word_is_a_warning(self):
+        for row in LOSSES:
+            with self.subTest(row.name):
+                self.assert_starts_with_warning(row)
+
+    def hidden(self, prefix: str) -> Stage:
+        """As the user, without the libraries of that name."""
+        folders = {path.parent for path in Path("/usr/lib").glob(f"*/{prefix}*")}
+        if len(folders) != 1:
+            portshim_test.skip(f"needs {prefix} in one folder below /usr/lib")
+        scratch = self.directory / "libraries"
+        scratch.mkdir()
+        return in_mount_namespace(partial(hide_libraries, prefix, folders.pop(), scratch)) | USER
+
+    def test_an_app_with_cultures_needs_icu(self):
+        row = Row("no ICU", "PS431", ABORTED, "Couldn't find a valid ICU package", stage=self.hidden("libicu"),
+                  variables={"DOTNET_SYSTEM_GLOBALIZATION_INVARIANT": "false"})
+        self.assert_dies_and_is_explained(row)
+        app = self.start_row(dataclasses.replace(row, variables={}), "explain")
+        self.await_output(app, "Application started.")
+        self.assertSilent(app.so_far())
+
+    def test_https_needs_openssl(self):
+        row = Row("no OpenSSL", "PS432", ABORTED, "No usable version of libssl was found",
+                  stage=self.hidden("libssl"), variables={"ASPNETCORE_URLS": "https://127.0.0.1:0"})
+        self.assert_dies_and_is_explained(row)
+
+    def test_a_good_app_in_a_good_place_is_not_mentioned(self):
+        for row in filter(None, GOOD):
+            for home in "/", None:
+                with self.subTest(row.name, home=home):
+                    variables = dict(row.variables)
+                    if home is None:
+                        variables["HOME"] = ""
+                    app = self.start_row(dataclasses.replace(row, variables=variables), "explain")
+                    self.await_output(app, "Application started.")
+                    self.assertSilent(app.so_far())
+                    app.kill()
+
+
+if __name__ == "__main__":
+    portshim_test.main()

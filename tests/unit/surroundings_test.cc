@@ -1,0 +1,191 @@
+#include "shim/surroundings.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <string>
+#include <vector>
+
+#include "tests/support/fake_system.h"
+
+namespace portshim::surroundings {
+namespace {
+
+using finding::Finding;
+using finding::Id;
+using finding::Severity;
+using support::Call;
+using support::FakeSystem;
+using testing::ElementsAre;
+using testing::IsEmpty;
+using Words = std::vector<std::string>;
+
+/// An app that needs ICU, in a container that has all it needs; a test takes something away.
+struct Case {
+  FakeSystem system;
+  Words environment;
+  Words arguments;
+  std::vector<hosting::Builder> builders = {hosting::Builder::wab};
+  std::vector<hosting::Prediction> predictions;
+  runtime::App app{.kind = runtime::Kind::dotnet,
+                   .assembly = "App.dll",
+                   .asp_net_core = true,
+                   .major = 10,
+                   .properties = std::map<std::string, std::string>{}};
+
+  Case() { system.file("/usr/lib/libicuuc.so.76", "").file("/usr/lib/libssl.so.3", ""); }
+
+  [[nodiscard]] std::vector<Id> ids() const {
+    hosting::Input input{.environment = environment, .argv = {"dotnet", "App.dll"}, .builders = builders};
+    input.argv.insert(input.argv.end(), arguments.begin(), arguments.end());
+    std::vector<Id> out;
+    for (const Finding& finding :
+         surroundings::check(system, {.app = app, .input = input, .predictions = predictions})) {
+      EXPECT_EQ(finding.severity, finding.id == Id::inotify ? Severity::error : Severity::warning);
+      out.push_back(finding.id);
+    }
+    return out;
+  }
+};
+
+TEST(Surroundings, AGoodPlaceIsNotMentioned) {
+  EXPECT_THAT(Case().ids(), IsEmpty());
+}
+
+TEST(Surroundings, OtherCommandsNeedNothing) {
+  Case c;
+  c.system.fail(Call::inotify, EMFILE);
+  c.app.kind = runtime::Kind::other;
+  EXPECT_THAT(c.ids(), IsEmpty());
+}
+
+TEST(Surroundings, TheLastInotifyInstanceIsMissedUnlessNothingIsWatched) {
+  Case c;
+  c.system.fail(Call::inotify, EMFILE);
+  EXPECT_THAT(c.ids(), ElementsAre(Id::inotify));
+  for (const char* entry :
+       {"DOTNET_USE_POLLING_FILE_WATCHER=1", "DOTNET_USE_POLLING_FILE_WATCHER=True",
+        "DOTNET_hostBuilder__reloadConfigOnChange=false", "aspnetcore_HOSTBUILDER__reloadconfigonchange=false"}) {
+    c.environment = {entry};
+    EXPECT_THAT(c.ids(), IsEmpty()) << entry;
+  }
+  c.environment = {"hostBuilder__reloadConfigOnChange=false"};
+  EXPECT_THAT(c.ids(), ElementsAre(Id::inotify));
+  c.arguments = {"--hostBuilder:reloadConfigOnChange=false"};
+  EXPECT_THAT(c.ids(), IsEmpty());
+}
+
+TEST(Surroundings, OtherAnswersOfInotifySayNothing) {
+  Case c;
+  c.system.fail(Call::inotify, ENOSYS);
+  EXPECT_THAT(c.ids(), IsEmpty());
+}
+
+TEST(Surroundings, TheHardLimitOfOpenFilesCounts) {
+  Case c;
+  c.system.limits[system::Resource::open_files] = {.soft = 64, .hard = 1024};
+  EXPECT_THAT(c.ids(), IsEmpty());
+  c.system.limits[system::Resource::open_files] = {.soft = 64, .hard = 299};
+  EXPECT_THAT(c.ids(), ElementsAre(Id::limit_open_files));
+}
+
+TEST(Surroundings, TheSoftLimitOfFileSizesCountsWhereMemoryIsMappedTwice) {
+  Case c;
+  c.system.limits[system::Resource::file_size] = {.soft = 102400};
+  EXPECT_THAT(c.ids(), ElementsAre(Id::limit_file_size));
+  c.environment = {"DOTNET_EnableWriteXorExecute=0"};
+  EXPECT_THAT(c.ids(), IsEmpty());
+  c.environment = {};
+  c.app.major = 6;
+  EXPECT_THAT(c.ids(), IsEmpty());
+}
+
+TEST(Surroundings, TheLimitOfProcessesDoesNotBindRootOrItsCapabilities) {
+  Case c;
+  c.system.limits[system::Resource::processes] = {.soft = 16};
+  EXPECT_THAT(c.ids(), ElementsAre(Id::limit_processes));
+  c.system.process.ambient = system::CapabilitySet{1} << 24U;
+  EXPECT_THAT(c.ids(), IsEmpty());
+  c.system.process.ambient = 0;
+  c.system.become(0, 0);
+  EXPECT_THAT(c.ids(), IsEmpty());
+}
+
+TEST(Surroundings, IcuIsMissedOnlyWhereItIsCertainToBeNowhere) {
+  Case c;
+  c.system.remove("/usr/lib/libicuuc.so.76");
+  EXPECT_THAT(c.ids(), ElementsAre(Id::icu_missing));
+  c.environment = {"LD_LIBRARY_PATH=/opt/icu"};
+  c.system.file("/opt/icu/libicuuc.so.60", "");
+  EXPECT_THAT(c.ids(), IsEmpty());
+  c.environment = {};
+  const std::string cache = std::string("x\0libicuuc.so.60\0/opt/icu/libicuuc.so.60\0", 43);
+  c.system.file("/etc/ld.so.cache", cache);
+  EXPECT_THAT(c.ids(), IsEmpty());
+  c.system.remove("/opt/icu/libicuuc.so.60");
+  EXPECT_THAT(c.ids(), ElementsAre(Id::icu_missing));
+  c.system.directory("/usr/lib64", 0700);
+  EXPECT_THAT(c.ids(), IsEmpty());
+}
+
+TEST(Surroundings, AnAppWithoutCulturesNeedsNoIcu) {
+  Case c;
+  c.system.remove("/usr/lib/libicuuc.so.76");
+  c.app.properties->emplace("System.Globalization.Invariant", "true");
+  EXPECT_THAT(c.ids(), IsEmpty());
+  c.environment = {"DOTNET_SYSTEM_GLOBALIZATION_INVARIANT=x"};
+  EXPECT_THAT(c.ids(), IsEmpty());
+  c.environment = {"DOTNET_SYSTEM_GLOBALIZATION_INVARIANT=false"};
+  EXPECT_THAT(c.ids(), ElementsAre(Id::icu_missing));
+  c.app.properties.reset();
+  EXPECT_THAT(c.ids(), IsEmpty());
+}
+
+TEST(Surroundings, OpenSslIsMissedOnlyWhereHttpsIsPredicted) {
+  Case c;
+  c.system.remove("/usr/lib/libssl.so.3");
+  c.predictions.resize(1);
+  c.predictions[0].strict.endpoints.resize(1);
+  EXPECT_THAT(c.ids(), IsEmpty());
+  c.predictions[0].strict.endpoints[0].target.https = true;
+  EXPECT_THAT(c.ids(), ElementsAre(Id::openssl_missing));
+}
+
+TEST(Surroundings, AProfilerIsLookedForOnlyWhereItIsSwitchedOn) {
+  Case c;
+  c.environment = {"CORECLR_PROFILER_PATH=/nope.so"};
+  EXPECT_THAT(c.ids(), IsEmpty());
+  c.environment.emplace_back("CORECLR_ENABLE_PROFILING=1");
+  EXPECT_THAT(c.ids(), ElementsAre(Id::profiler_missing));
+  c.environment.emplace_back("DOTNET_EnableDiagnostics=0");
+  EXPECT_THAT(c.ids(), IsEmpty());
+  c.environment = {"CORECLR_ENABLE_PROFILING=1", "CORECLR_PROFILER_PATH=/nope.so", "CORECLR_PROFILER_PATH_64=/a.so"};
+  c.system.file("/a.so", "");
+  EXPECT_THAT(c.ids(), IsEmpty());
+}
+
+TEST(Surroundings, TheDiagnosticsSocketIsLostWithATmpdirThatIsNoUse) {
+  Case c;
+  c.system.directory("/ro").directory("/own", 0755, 1654, 1654);
+  for (const char* folder : {"/nope", "/ro"}) {
+    c.environment = {std::string("TMPDIR=") + folder};
+    EXPECT_THAT(c.ids(), ElementsAre(Id::diagnostics_lost)) << folder;
+    c.environment.emplace_back("DOTNET_EnableDiagnostics=0");
+    EXPECT_THAT(c.ids(), IsEmpty()) << folder;
+  }
+  c.environment = {"TMPDIR=/own"};
+  EXPECT_THAT(c.ids(), IsEmpty());
+  const std::string deep = "/own/" + std::string(90, 'x');
+  c.system.directory(deep, 0755, 1654, 1654);
+  c.environment = {"TMPDIR=" + deep};
+  EXPECT_THAT(c.ids(), ElementsAre(Id::diagnostics_lost));
+}
+
+TEST(Surroundings, AReadOnlyRootIsNoFailure) {
+  Case c;
+  c.system.directory("/tmp", 0755);
+  EXPECT_THAT(c.ids(), IsEmpty());
+}
+
+}  // namespace
+}  // namespace portshim::surroundings
