@@ -50,6 +50,7 @@ constexpr std::array kTable{
     Entry{Id::settings_not_read, "a settings file that portshim did not read, since it is too large"},
     Entry{Id::code_not_read,
           "an assembly of the app that portshim could not read: the ports in its code are not known"},
+    Entry{Id::web_root, "the web root that is set is missing and cannot be made"},
     Entry{Id::no_certificate, "an https endpoint without any certificate: unless code sets one, it ends the app"},
     Entry{Id::not_found, "COMMAND was not found"},
     Entry{Id::is_directory, "COMMAND is a directory"},

@@ -44,6 +44,7 @@ enum class Id : std::uint16_t {
   content_root = 303,
   settings_not_read = 304,
   code_not_read = 305,
+  web_root = 306,
   no_certificate = 320,
   // PS4xx exec
   not_found = 401,

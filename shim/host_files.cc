@@ -14,6 +14,7 @@
 #include <string_view>
 #include <utility>
 
+#include "shim/directories.h"
 #include "shim/elf.h"
 #include "shim/environment.h"
 #include "shim/framework.h"
@@ -391,28 +392,11 @@ bool is_usable_directory(const system::System& system, const std::string& path) 
   return is_directory(system, path) && system.readable(path) && system.writable(path);
 }
 
-/// errno of making a directory and its parents; 0 where that would work, or it is there.
-int make_error(const system::System& system, std::string path) {
-  while (path.size() > 1 && path.ends_with('/')) path.pop_back();
-  const auto status = system.status(path);
-  if (!status && status.error().code == ENOENT && path != "/" && path != ".") {
-    const std::string parent = path::folder_of(path);
-    if (const auto there = system.status(parent)) {
-      if (there->type != system::FileType::directory) return ENOTDIR;
-      if (const auto allowed = system.writable(parent); !allowed) return allowed.error().code;
-      const auto allowed = system.executable(parent);
-      return allowed ? 0 : allowed.error().code;
-    }
-    return make_error(system, parent);
-  }
-  return status ? 0 : status.error().code;
-}
-
 /// Why nothing can be extracted (bundle/extractor.cpp, pal.unix.cpp get_default_bundle_extraction_base_dir), with the
 /// exit code.
 std::optional<std::pair<std::string, int>> extraction_problem(const system::System& system, Environment environment) {
   if (const auto base = variable(environment, "DOTNET_BUNDLE_EXTRACT_BASE_DIR")) {
-    const int error = make_error(system, *base);
+    const int error = directories::make_error(system, *base);
     if (error == 0) return std::nullopt;
     return std::pair(fmt::format("DOTNET_BUNDLE_EXTRACT_BASE_DIR={} cannot be made: {}", quote(*base), text_of(error)),
                      160);

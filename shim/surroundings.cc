@@ -14,6 +14,7 @@
 #include <utility>
 
 #include "shim/config.h"
+#include "shim/directories.h"
 #include "shim/environment.h"
 #include "shim/path.h"
 
@@ -258,6 +259,63 @@ std::optional<Finding> no_openssl(const system::System& system, const Facts& fac
                  .next = "install OpenSSL (Debian: libssl3, Alpine: libssl3), or take the https endpoints out"};
 }
 
+// --- The web root. ---
+
+/// The value of an argument of the app's, "--NAME=VALUE" or "--NAME VALUE" in any case.
+std::optional<std::string> argument(const hosting::Input& input, std::string_view name) {
+  for (std::size_t i = input.first_argument; i < input.argv.size(); ++i) {
+    std::string_view word = input.argv[i];
+    if (!word.starts_with("--")) continue;
+    word.remove_prefix(2);
+    const std::size_t equals = word.find('=');
+    if (!equal_in_any_case(word.substr(0, equals), name)) continue;
+    if (equals != std::string_view::npos) return std::string(word.substr(equals + 1));
+    if (i + 1 < input.argv.size()) return input.argv[i + 1];
+  }
+  return std::nullopt;
+}
+
+struct Named {
+  std::string by;
+  std::string value;
+};
+
+/// The settings of that name which hosts read from the command line and the environment.
+std::vector<Named> settings_called(const hosting::Input& input, std::string_view name) {
+  std::vector<Named> out;
+  if (auto value = argument(input, name)) out.push_back({.by = fmt::format("--{}", name), .value = *std::move(value)});
+  for (const std::string_view entry : input.environment) {
+    const std::size_t equals = entry.find('=');
+    if (equals == std::string_view::npos) continue;
+    const std::string key = config::fold(entry.substr(0, equals));
+    const std::string folded = config::fold(name);
+    if (key != "ASPNETCORE_" + folded && key != "DOTNET_" + folded) continue;
+    out.push_back({.by = std::string(entry.substr(0, equals)), .value = std::string(entry.substr(equals + 1))});
+  }
+  return out;
+}
+
+/// A web root that is named is made at start where it is missing (HostingEnvironmentExtensions.cs); the default is not.
+std::optional<Finding> no_web_root(const system::System& system, const Facts& facts) {
+  const hosting::Input& input = facts.input;
+  const bool moved = !settings_called(input, "contentRoot").empty() || input.current_directory.empty();
+  for (const auto& [by, value] : settings_called(input, "webRoot")) {
+    const bool absolute = value.starts_with('/');
+    if (value.empty() || (!absolute && moved)) continue;
+    const int error = directories::make_error(system, absolute ? value : input.current_directory + "/" + value);
+    if (error == 0) continue;
+    return Finding{
+        .id = Id::web_root,
+        .severity = Severity::warning,
+        .what = fmt::format("{}={} is not there and cannot be made: the app is likely to end at start", quote(by),
+                            quote(value)),
+        .why = fmt::format("a web root that is set is made where it is missing: {}", text_of(error)),
+        .did = "",
+        .next = "copy the folder into the image, or take the setting out: without it wwwroot may be missing"};
+  }
+  return std::nullopt;
+}
+
 // --- What the app starts without. ---
 
 /// profilepriv and profilinghelper.cpp: the variable for the machine first.
@@ -323,7 +381,10 @@ std::vector<Finding> check(const system::System& system, const Facts& facts) {
   const bool starts =
       app.is_dotnet() && !app.assembly_missing && (app.kind == runtime::Kind::apphost || !app.assembly.empty());
   if (!starts) return out;
-  if (!app.binds_nothing()) add(no_inotify(system, facts));
+  if (!app.binds_nothing()) {
+    add(no_inotify(system, facts));
+    add(no_web_root(system, facts));
+  }
   add(few_open_files(system));
   add(small_file_size(system, facts));
   add(few_processes(system));

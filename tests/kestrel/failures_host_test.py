@@ -25,9 +25,9 @@ class Row:
     """A way to fail. `make` changes the copy of the published app in the folder that it is given."""
 
     name: str
-    id: str
-    code: int | tuple[int, ...]  # of dotnet itself
-    text: str  # in what it says
+    id: str = ""  # of the finding; empty: none
+    code: int | tuple[int, ...] = 0  # of dotnet itself
+    text: str = ""  # in what it says
     make: Callable[[Path], object] = lambda folder: None
     command: tuple[Text, ...] = ("dotnet", "aspnetapp.dll")
     variables: Mapping[str, Text] = dataclasses.field(default_factory=dict)
@@ -161,71 +161,88 @@ class Host(FailuresTest):
                 self.assert_refused(row, root / "dotnet")
 
     def test_with_an_sdk_a_name_without_dll_is_a_warning(self):
-        row = Row("no dll", "PS424", 1, "", command=("dotnet", "aspnetapp"))
+        row = Row("no dll", "PS424", 1, command=("dotnet", "aspnetapp"))
         result = self.start_row(row, "explain").wait(120)
         self.assertIn("aspnetapp.dll", self.assertFinding(result, "PS424", "warning").next)
         self.assertNotEqual(result.code, 0)
 
     def test_a_deps_json_that_is_not_there_is_fine(self):
-        row = Row("deps.json missing", "", 0, "", lambda folder: (folder / DEPS).unlink())
+        row = Row("deps.json missing", make=lambda folder: (folder / DEPS).unlink())
         app = self.start_row(row, "validate")
         self.await_output(app, "Application started.")
         self.assertSilent(app.so_far())
 
 
-NO_INSTANCE = in_user_namespace(UNPRIVILEGED_UID, lambda: Path("/proc/sys/user/max_inotify_instances").write_text("0"))
+def without_inotify() -> Stage:
+    return in_user_namespace(UNPRIVILEGED_UID,
+                             lambda: Path("/proc/sys/user/max_inotify_instances").write_text("0"))
 
 
-def limited(which: int, limit: int) -> Stage:
-    return USER | Stage(limits=((which, (limit, limit)),))
+def limited(which: int, soft: int, hard: int | None = None) -> Stage:
+    return USER | Stage(limits=((which, (soft, soft if hard is None else hard)),))
 
 
-LIMITS = (
-    Row("no inotify instance", "PS430", ABORTED, "the number of inotify instances", stage=NO_INSTANCE),
-    Row("few open files", "PS433", ABORTED, "Unhandled exception", stage=limited(resource.RLIMIT_NOFILE, 64)),
-    Row("small files", "PS434", -signal.SIGSEGV, "", stage=limited(resource.RLIMIT_FSIZE, 100 << 10)),
-    Row("few processes", "PS435", (137, ABORTED), "", stage=limited(resource.RLIMIT_NPROC, 4)),
+def limits() -> tuple[Row, ...]:
+    return (
+        Row("no inotify instance", "PS430", ABORTED, "the number of inotify instances", stage=without_inotify()),
+        Row("few open files", "PS433", ABORTED, "Unhandled exception", stage=limited(resource.RLIMIT_NOFILE, 64)),
+        Row("small files", "PS434", -signal.SIGSEGV, stage=limited(resource.RLIMIT_FSIZE, 100 << 10)),
+        Row("few processes", "PS435", (137, ABORTED), stage=limited(resource.RLIMIT_NPROC, 4)),
+    )
+
+
+WEB_ROOT = (
+    Row("web root", "PS306", ABORTED, "System.UnauthorizedAccessException", variables={"ASPNETCORE_WEBROOT": "/nope/x"}),
+    Row("web root by argument", "PS306", ABORTED, "System.UnauthorizedAccessException",
+        command=("dotnet", DLL, "--webroot", "below")),
+    Row("web root a file", "PS306", ABORTED, "System.IO.IOException", variables={"DOTNET_WEBROOT": "/etc/passwd"}),
 )
 
 # The app starts, and does without something.
 LOSSES = (
-    Row("profiler", "PS436", 0, "", variables={"CORECLR_ENABLE_PROFILING": "1", "CORECLR_PROFILER_PATH": "/nope.so",
-                                               "CORECLR_PROFILER": "{846F5F1C-F9AE-4B07-969E-05C26BC060D8}"}),
-    Row("TMPDIR missing", "PS437", 0, "", variables={"TMPDIR": "/nope"}),
-    Row("TMPDIR not writable", "PS437", 0, "", variables={"TMPDIR": "/etc"}),
+    Row("profiler", "PS436", variables={"CORECLR_ENABLE_PROFILING": "1", "CORECLR_PROFILER_PATH": "/nope.so",
+                                        "CORECLR_PROFILER": "{846F5F1C-F9AE-4B07-969E-05C26BC060D8}"}),
+    Row("TMPDIR missing", "PS437", variables={"TMPDIR": "/nope"}),
+    Row("TMPDIR not writable", "PS437", variables={"TMPDIR": "/etc"}),
 )
 
-# As containers are started.
-IMAGE = {"ASPNETCORE_HTTP_PORTS": "8080", "DOTNET_RUNNING_IN_CONTAINER": "true", "APP_UID": "1654"}
-GOOD = (
-    Row("image", "", 0, "", variables=IMAGE),
-    Row("root", "", 0, "", variables=IMAGE, stage=as_root()),
-    Row("polling without inotify", "", 0, "", variables={"DOTNET_USE_POLLING_FILE_WATCHER": "1"}, stage=NO_INSTANCE),
-    Row("no reload without inotify", "", 0, "", variables={"DOTNET_hostBuilder__reloadConfigOnChange": "false"},
-        stage=NO_INSTANCE),
-    Row("diagnostics off", "", 0, "", variables={"TMPDIR": "/nope", "DOTNET_EnableDiagnostics": "0"}),
-    Row("invariant", "", 0, "", variables={"DOTNET_SYSTEM_GLOBALIZATION_INVARIANT": "true"}),
-    Row("with cultures", "", 0, "", variables={"DOTNET_SYSTEM_GLOBALIZATION_INVARIANT": "false"}),
-    Row("apphost", "", 0, "", command=("./aspnetapp",)),
-    Row("soft limit only", "", 0, "", stage=USER | Stage(limits=((resource.RLIMIT_NOFILE, (64, 1024)),))),
-    Row("no double mapping", "", 0, "", variables={"DOTNET_EnableWriteXorExecute": "0"},
-        stage=limited(resource.RLIMIT_FSIZE, 100 << 10)),
-    Row("few processes of root", "", 0, "", stage=as_root() | Stage(limits=((resource.RLIMIT_NPROC, (4, 4)),))),
-    Row("read-only root", "", 0, "", stage=in_mount_namespace(mount_read_only_root) | USER) if os.geteuid() == 0 else None,
-)
+
+def good_starts() -> tuple[Row, ...]:
+    """As containers are started, and what keeps a lack from being one."""
+    image = {"ASPNETCORE_HTTP_PORTS": "8080", "DOTNET_RUNNING_IN_CONTAINER": "true", "APP_UID": "1654"}
+    return (
+        Row("image", variables=image),
+        Row("root", variables=image, stage=as_root()),
+        Row("read-only root", stage=in_mount_namespace(mount_read_only_root) | USER),
+        Row("apphost", command=("./aspnetapp",)),
+        Row("with cultures", variables={"DOTNET_SYSTEM_GLOBALIZATION_INVARIANT": "false"}),
+        Row("diagnostics off", variables={"TMPDIR": "/nope", "DOTNET_EnableDiagnostics": "0"}),
+        Row("polling", variables={"DOTNET_USE_POLLING_FILE_WATCHER": "1"}, stage=without_inotify()),
+        Row("no reload", variables={"DOTNET_hostBuilder__reloadConfigOnChange": "false"}, stage=without_inotify()),
+        Row("soft limit", stage=limited(resource.RLIMIT_NOFILE, 64, 1024)),
+        Row("no double mapping", variables={"DOTNET_EnableWriteXorExecute": "0"},
+            stage=limited(resource.RLIMIT_FSIZE, 100 << 10)),
+        Row("few processes of root", stage=as_root() | Stage(limits=((resource.RLIMIT_NPROC, (4, 4)),))),
+    )
 
 
 class Surroundings(FailuresTest):
     def test_limits_that_end_the_app_are_named_before(self):
         machine = Path("/proc/sys/fs/inotify/max_user_instances").read_text()
-        for row in LIMITS:
+        for row in limits():
             with self.subTest(row.name):
                 self.assert_dies_and_is_explained(row)
         self.assertEqual(Path("/proc/sys/fs/inotify/max_user_instances").read_text(), machine)
 
+    def test_a_web_root_that_cannot_be_made_is_a_warning(self):
+        for row in WEB_ROOT:
+            with self.subTest(row.name):
+                self.assert_dies_and_is_explained(row)
+
     def test_only_the_certain_one_is_refused(self):
-        self.assert_refused(LIMITS[0])
-        for row in LIMITS[1:]:
+        certain, *likely = limits()
+        self.assert_refused(certain)
+        for row in likely:
             with self.subTest(row.name):
                 result = self.start_row(row, "validate").wait()
                 self.assertNotEqual(result.code, 78, result)
@@ -259,7 +276,7 @@ class Surroundings(FailuresTest):
         self.assert_dies_and_is_explained(row)
 
     def test_a_good_app_in_a_good_place_is_not_mentioned(self):
-        for row in filter(None, GOOD):
+        for row in good_starts():
             for home in "/", None:
                 with self.subTest(row.name, home=home):
                     variables = dict(row.variables)

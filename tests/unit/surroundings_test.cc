@@ -181,6 +181,22 @@ TEST(Surroundings, TheDiagnosticsSocketIsLostWithATmpdirThatIsNoUse) {
   EXPECT_THAT(c.ids(), ElementsAre(Id::diagnostics_lost));
 }
 
+TEST(Surroundings, AWebRootThatIsNamedMustBeThereOrBePossible) {
+  Case c;
+  c.system.directory("/own", 0755, 1654, 1654).file("/own/file", "");
+  for (const char* good : {"/own", "/own/a/b", "/usr"}) {
+    c.environment = {std::string("ASPNETCORE_WEBROOT=") + good};
+    EXPECT_THAT(c.ids(), IsEmpty()) << good;
+  }
+  for (const char* bad : {"/nope/x", "/own/file", "/own/file/x"}) {
+    c.environment = {std::string("DOTNET_webroot=") + bad};
+    EXPECT_THAT(c.ids(), ElementsAre(Id::web_root)) << bad;
+  }
+  c.environment = {};
+  c.arguments = {"--WebRoot", "/nope"};
+  EXPECT_THAT(c.ids(), ElementsAre(Id::web_root));
+}
+
 TEST(Surroundings, AReadOnlyRootIsNoFailure) {
   Case c;
   c.system.directory("/tmp", 0755);
