@@ -394,9 +394,11 @@ bool is_usable_directory(const system::System& system, const std::string& path) 
 
 /// Why nothing can be extracted (bundle/extractor.cpp, pal.unix.cpp get_default_bundle_extraction_base_dir), with the
 /// exit code.
-std::optional<std::pair<std::string, int>> extraction_problem(const system::System& system, Environment environment) {
+std::optional<std::pair<std::string, int>> extraction_problem(const system::System& system, const runtime::App& app,
+                                                              Environment environment) {
   if (const auto base = variable(environment, "DOTNET_BUNDLE_EXTRACT_BASE_DIR")) {
-    const int error = directories::make_error(system, *base);
+    // A folder of the app's own, which an earlier start may have made.
+    const int error = directories::make_error(system, *base + "/" + app.application);
     if (error == 0) return std::nullopt;
     return std::pair(fmt::format("DOTNET_BUNDLE_EXTRACT_BASE_DIR={} cannot be made: {}", quote(*base), text_of(error)),
                      160);
@@ -419,7 +421,7 @@ std::optional<std::pair<std::string, int>> extraction_problem(const system::Syst
 std::optional<Finding> no_extraction(const system::System& system, const runtime::App& app, const std::string& path,
                                      Environment environment) {
   if (!app.is_extracted) return std::nullopt;
-  const auto problem = extraction_problem(system, environment);
+  const auto problem = extraction_problem(system, app, environment);
   if (!problem) return std::nullopt;
   return Finding{.id = Id::extraction,
                  .severity = Severity::error,

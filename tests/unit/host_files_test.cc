@@ -226,7 +226,7 @@ TEST(HostFiles, StartupHooksCanBeSwitchedOff) {
 
 /// A single file that extracts what it holds.
 std::vector<Finding> extract(const FakeSystem& system, const Words& environment) {
-  const runtime::App app{.kind = runtime::Kind::apphost, .is_extracted = true};
+  const runtime::App app{.kind = runtime::Kind::apphost, .application = "App", .is_extracted = true};
   return host_files::check(system, app, Words{"/app/App"}, "/app/App", environment);
 }
 
@@ -238,6 +238,7 @@ TEST(HostFiles, ASingleFileExtractsBelowHomeUnlessAVariableNamesAnotherFolder) {
   EXPECT_EQ(extract(system, {}).size(), 1U);
   EXPECT_THAT(extract(system, {"HOME=/nope"})[0].what, HasSubstr("159"));
   EXPECT_TRUE(extract(system, {"DOTNET_BUNDLE_EXTRACT_BASE_DIR=/var/own/a/b"}).empty());
+  EXPECT_EQ(extract(system, {"DOTNET_BUNDLE_EXTRACT_BASE_DIR=/usr"}).size(), 1U);
   EXPECT_THAT(extract(system, {"HOME=/home/app", "DOTNET_BUNDLE_EXTRACT_BASE_DIR=/nope/x"})[0].what, HasSubstr("160"));
 }
 
