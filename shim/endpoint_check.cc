@@ -102,6 +102,8 @@ std::optional<Problem> find_problem(const system::System& system, const std::str
                    .next = "remove it, or name another path"};
   }
   const std::string folder = path::folder_of(path);
+  const auto there = system.status(folder);
+  if (there && there->type != FileType::directory) return folder_problem(folder, ENOTDIR, uid);
   const auto writable = system.can_create_in(folder);
   if (writable || writable.error().code == ENOSYS) return std::nullopt;
   return folder_problem(folder, writable.error().code, uid);

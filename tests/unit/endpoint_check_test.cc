@@ -88,6 +88,12 @@ TEST(UnixSocket, WithoutItsFolderIsAnError) {
   EXPECT_EQ(finding.what, "ASPNETCORE_URLS=http://unix:/none/k.sock ends the app at start: there is no folder '/none'");
 }
 
+TEST(UnixSocket, InAFileIsAnErrorForRootToo) {
+  Case c = socket_at("/run/app/file/k.sock");
+  c.system.file("/run/app/file", "x", 0777).become_root();
+  EXPECT_THAT(c.only().what, HasSubstr("there is no folder '/run/app/file'"));
+}
+
 TEST(UnixSocket, InAFolderOfSomebodyElseIsAnError) {
   EXPECT_THAT(socket_at("/run/k.sock").only().what, HasSubstr("uid 1654 may make no file in '/run'"));
 }
