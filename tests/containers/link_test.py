@@ -98,9 +98,11 @@ class Link(ContainerTest):
         result = container.execute("/portshim", "--check=json", "dotnet", "aspnetapp.dll")
         self.assertEqual((result.code, result.json["verdict"]), (0, "start"), result)
 
+
+class LinkOnPodman(Link, PodmanTest):
     def test_an_sdk_image_builds_and_runs_a_project(self):
         sdk = portshim_test.require_dotnet(sdk=True).resolve().parent
-        project = containers.folder() / f"project-{self.engine.name}"
+        project = containers.folder() / "project"
         shutil.copytree(portshim_test.SOURCE_DIR / "tests/apps/aspnetapp", project)
         container = self.start(self.shell_base, "bash", "-c", "dotnet build --nologo && exec dotnet run --no-build",
                                options=("--volume", f"{sdk}:/usr/share/dotnet:ro", "--volume", f"{project}:/src",
@@ -108,14 +110,11 @@ class Link(ContainerTest):
                                env={"PORTSHIM": "rewrite", "HOME": "/tmp", "DOTNET_NOLOGO": "1",
                                     "DOTNET_CLI_TELEMETRY_OPTOUT": "1", "DOTNET_SYSTEM_GLOBALIZATION_INVARIANT": "1",
                                     "DOTNET_GENERATE_ASPNET_CERTIFICATE": "false"})
+        self.await_port(container, 8080, timeout=300)
         self.assert_answers(container, 8080)
         result = container.so_far()
         self.assertIn("Build succeeded.", result.stdout)
         self.assertNotIn("portshim", result.stderr)
-
-
-class LinkOnPodman(Link, PodmanTest):
-    pass
 
 
 class LinkOnDocker(Link, DockerTest):

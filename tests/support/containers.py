@@ -385,7 +385,7 @@ class Container:
         code = 0 if self.is_running() else int(self.engine.checked("wait", self.name))
         return Result(code, logs.stdout, logs.stderr)
 
-    def wait(self, timeout: float = 60) -> Result:
+    def wait(self, timeout: float = 120) -> Result:
         """Its end; a failure when it takes longer than `timeout` seconds."""
         deadline = time.monotonic() + timeout
         while self.is_running():
@@ -447,7 +447,7 @@ class ContainerTest(unittest.TestCase):
     def run_to_end(self, image: str, *arguments: Text, **how) -> Result:
         return self.start(image, *arguments, **how).wait()
 
-    def await_port(self, container: Container, port: int, timeout: float = 60) -> NetworkNamespace:
+    def await_port(self, container: Container, port: int, timeout: float = 120) -> NetworkNamespace:
         """Until something in the container listens there; a failure when the container ends before."""
         deadline = time.monotonic() + timeout
         with contextlib.suppress(FileNotFoundError):
