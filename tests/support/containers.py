@@ -134,6 +134,11 @@ def remove_leftovers(folder: str, cgroup: str) -> None:
     """What outlives the namespaces: an empty folder, and empty control groups."""
     os.rmdir(folder)  # empty: the tmpfs on it was of the mount namespace
     _remove_cgroup(cgroup)
+    # `podman exec` and `podman kube play` know no --cgroup-parent.
+    for parent in _cgroups("libpod_parent"):
+        for group in (parent / "conmon", parent):
+            with contextlib.suppress(OSError):  # it is not there, or somebody else's containers are in it
+                group.rmdir()
 
 
 def _cgroups(name: str) -> list[Path]:
@@ -289,12 +294,9 @@ network_backend = "netavark"
         pods = self.call("pod", "ps", "--quiet", "--no-trunc").stdout.split()
         self.call("kube", "down", manifest)
         self.call("volume", "prune", "--force")
-        # `play` knows no --cgroup-parent, and `down` leaves empty groups in the unified hierarchy.
+        # `down` leaves empty groups in the unified hierarchy.
         for pod in pods:
             _remove_cgroup(f"libpod_parent/{pod}")
-        for parent in _cgroups("libpod_parent"):
-            with contextlib.suppress(OSError):  # somebody else's Pods are in it
-                parent.rmdir()
 
     def container_of(self, pod: str, name: str) -> Container:
         """A container of a Pod that was played."""
