@@ -474,8 +474,7 @@ OPTION        VARIABLE             VALUES, the default first
                                    a file that gets one line when COMMAND is not started
 --check                            text, json
                                    print the whole prediction on stdout, start nothing
---install                          the path of a file or a directory
-                                   copy this binary there (mode 0755), start nothing
+--install                          the path of a file or a directory to copy this binary to
 --help                             print this
 --version                          print the version
 Booleans are 0, false, no, off and 1, true, yes, on.
@@ -508,7 +507,6 @@ Examples:
   portshim --mode=rewrite dotnet App.dll
   portshim --mode=rewrite --map=80:5000 -- dotnet App.dll --urls http://+:80
   portshim --check dotnet App.dll
-  portshim --install=/tools
   ENTRYPOINT ["/portshim", "--", "dotnet", "App.dll"]     and PORTSHIM=rewrite
 )";
 
