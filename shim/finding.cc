@@ -95,6 +95,8 @@ constexpr std::array kTable{
     Entry{Id::own_failure, "something inside portshim failed; the app starts as it was"},
     Entry{Id::installed, "--install copied portshim"},
     Entry{Id::not_installed, "--install could not copy portshim; what was there is unchanged"},
+    Entry{Id::not_written, "what was to be printed on stdout could not be written"},
+    Entry{Id::process_not_examined, "--check --pid: the process is not there, or cannot be examined"},
 };
 
 constexpr std::size_t kLongestQuote = 256;
@@ -146,25 +148,6 @@ std::size_t user_info_length(std::string_view text) {
   return at == std::string_view::npos ? 0 : at + 1;
 }
 
-/// Masks what may be a password in every URL of the text. Each URL reaches up to the next "://", so that every byte is
-/// looked at a constant number of times.
-std::string mask_user_info(std::string_view text) {
-  constexpr std::string_view kBorder = "://";
-  std::string masked;
-  auto border = text.find(kBorder);
-  while (border != std::string_view::npos) {
-    masked += text.substr(0, border + kBorder.size());
-    text.remove_prefix(border + kBorder.size());
-    border = text.find(kBorder);
-    const std::size_t secret = user_info_length(text.substr(0, border));
-    if (secret == 0) continue;
-    masked += "***@";
-    text.remove_prefix(secret);
-    if (border != std::string_view::npos) border -= secret;
-  }
-  return masked.append(text);
-}
-
 /// ASCII only: the words that are compared with are ASCII.
 constexpr char lower(char c) {
   return 'A' <= c && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
@@ -213,6 +196,24 @@ std::string_view to_string(Severity severity) {
       break;
   }
   return "error";
+}
+
+// Each URL reaches up to the next "://", so that every byte is looked at a constant number of times.
+std::string mask_user_info(std::string_view text) {
+  constexpr std::string_view kBorder = "://";
+  std::string masked;
+  auto border = text.find(kBorder);
+  while (border != std::string_view::npos) {
+    masked += text.substr(0, border + kBorder.size());
+    text.remove_prefix(border + kBorder.size());
+    border = text.find(kBorder);
+    const std::size_t secret = user_info_length(text.substr(0, border));
+    if (secret == 0) continue;
+    masked += "***@";
+    text.remove_prefix(secret);
+    if (border != std::string_view::npos) border -= secret;
+  }
+  return masked.append(text);
 }
 
 std::string printable(std::string_view text) {

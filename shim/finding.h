@@ -89,6 +89,8 @@ enum class Id : std::uint16_t {
   own_failure = 905,
   installed = 906,
   not_installed = 907,
+  not_written = 908,
+  process_not_examined = 909,
 };
 
 struct Finding {
@@ -118,6 +120,9 @@ struct Entry {
 /// comes out is valid UTF-8 without any of these, and comes out unchanged when it goes in again. Linear in the text's
 /// length.
 [[nodiscard]] std::string printable(std::string_view text);
+
+/// The text with the user info of URLs masked: "http://***@host".
+[[nodiscard]] std::string mask_user_info(std::string_view text);
 
 /// Text from outside made fit for a message: user info of URLs masked ("http://***@host"), printable(), and cut at 256
 /// bytes at the border of a character or escape, with "..." after it.

@@ -1,5 +1,6 @@
 // Reads the facts, predicts, decides, says, and becomes COMMAND: the one place where the modules meet.
 
+#include <fmt/format.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -48,6 +49,7 @@ using finding::Id;
 using finding::Severity;
 
 constexpr int kRefused = 78;
+constexpr int kNotPrinted = 125;  // as env(1) and nohup(1) when they themselves fail
 constexpr int kStdout = 1;
 
 /// What portshim was started with.
@@ -65,12 +67,15 @@ struct Request {
   [[nodiscard]] const options::Options& options() const { return invocation.options; }
 };
 
+bool wants_colour(const system::System& system, const Start& start, int descriptor) {
+  const auto value = [&](std::string_view name) { return environment::value(start.environment, name).value_or(""); };
+  return log::wants_colour(system.is_terminal(descriptor), value("NO_COLOR"), value("TERM"));
+}
+
 void say(system::System& system, const Start& start, const options::Options& options,
          std::span<const Finding> findings) {
   if (findings.empty()) return;
-  const auto value = [&](std::string_view name) { return environment::value(start.environment, name).value_or(""); };
-  const bool colour = log::wants_colour(system.is_terminal(STDERR_FILENO), value("NO_COLOR"), value("TERM"));
-  log::Log log(system, options.log_format, options.log_level, colour);
+  log::Log log(system, options.log_format, options.log_level, wants_colour(system, start, STDERR_FILENO));
   for (const Finding& finding : findings) log.say(finding);
 }
 
@@ -103,14 +108,17 @@ Request read_request(const system::System& system, const Start& start) {
 /// The kernel's answers to trial binds, asked for when they are first needed.
 class Kernel {
  public:
-  Kernel(const system::System& system, const privilege::Identity& identity) : system_(system), identity_(identity) {}
+  /// `by_rule`: nothing is tried, since this host and process are not what is asked about.
+  Kernel(const system::System& system, const privilege::Identity& identity, bool by_rule)
+      : system_(system), identity_(identity), by_rule_(by_rule) {}
 
   /// Asks for all of these in one trial.
   void ask(const std::vector<address::Target>& targets) {
-    if (!targets.empty()) trials_.push_back(privilege::Trial::run(system_, identity_, targets));
+    if (!targets.empty() && !by_rule_) trials_.push_back(privilege::Trial::run(system_, identity_, targets));
   }
 
   address::Verdict verdict(const address::Target& target) {
+    if (by_rule_) return privilege::by_rule(identity_, target);
     for (const privilege::Trial& trial : trials_) {
       if (trial.has(target)) return trial.verdict(target);
     }
@@ -120,7 +128,8 @@ class Kernel {
 
  private:
   const system::System& system_;
-  const privilege::Identity& identity_;
+  privilege::Identity identity_;
+  bool by_rule_;
   std::vector<privilege::Trial> trials_;
 };
 
@@ -129,6 +138,8 @@ struct Prediction {
   runtime::App app;
   std::unique_ptr<files::Reader> files;  ///< null where COMMAND is no .NET app that is known
   privilege::Identity identity;
+  std::unique_ptr<Kernel> kernel;  ///< what rules.verdict asks
+  std::vector<std::string> notes;  ///< what limits the prediction
   bool capability_not_usable = false;
   hosting::Input input;
   policy::Rules rules;
@@ -204,14 +215,14 @@ void read_code(const system::System& system, const Request& request, Prediction&
 }
 
 /// A capability that the kernel does not honour (the network namespace is another user namespace's) is none.
-void settle_floor(Prediction& prediction, const options::Options& options, Kernel& kernel) {
+void settle_floor(Prediction& prediction, const options::Options& options) {
   prediction.rules.floor = privilege::floor(options.floor, prediction.identity);
   if (!prediction.identity.net_bind_service) return;
   for (const hosting::Prediction& one : prediction.predictions) {
     for (const kestrel::Endpoint& endpoint : one.lenient().endpoints) {
       const address::Target& target = endpoint.target;
       if (target.port == 0 || target.port >= prediction.identity.port_start) continue;
-      if (kernel.verdict(target) != address::Verdict::denied) continue;
+      if (prediction.kernel->verdict(target) != address::Verdict::denied) continue;
       prediction.identity.net_bind_service = false;
       prediction.capability_not_usable = true;
       prediction.rules.floor = privilege::floor(options.floor, prediction.identity);
@@ -263,7 +274,7 @@ Prediction predict(const system::System& system, const Start& start, const Reque
   Prediction prediction;
   const std::span command = std::span(start.argv).subspan(request.command);
   prediction.app = runtime::classify(system, command, request.lookup.path, start.environment);
-  prediction.identity = privilege::predict(system, request.lookup.path);
+  prediction.identity = privilege::predict(system, request.lookup.path, options.assume.value_or(options::Assumption{}));
   prediction.input = make_input(start, request, prediction.app);
   open_files(system, prediction);
   read_code(system, request, prediction);
@@ -277,11 +288,12 @@ Prediction predict(const system::System& system, const Start& start, const Reque
                       .keep = options.keep,
                       .expand = options.expand && options.mode == options::Mode::rewrite,
                       .is_dotnet = prediction.app.is_dotnet()};
-  const privilege::Identity predicted = prediction.identity;
-  Kernel kernel(system, predicted);
-  kernel.ask(questions(prediction, options.check != options::Check::no));
-  settle_floor(prediction, options, kernel);
-  prediction.rules.verdict = [&kernel](const address::Target& target) { return kernel.verdict(target); };
+  prediction.kernel = std::make_unique<Kernel>(system, prediction.identity, options.assume.has_value());
+  prediction.kernel->ask(questions(prediction, options.check != options::Check::no));
+  settle_floor(prediction, options);
+  prediction.rules.verdict = [&kernel = *prediction.kernel](const address::Target& target) {
+    return kernel.verdict(target);
+  };
   prediction.plan = policy::make_plan(prediction.input, prediction.predictions, prediction.rules);
   const bool rewrites = options.mode == options::Mode::rewrite;
   likely::pull_lever(prediction.code, prediction.input, prediction.plan, prediction.rules, rewrites,
@@ -296,7 +308,6 @@ Prediction predict(const system::System& system, const Start& start, const Reque
   add_findings(prediction.diagnosis,
                host_files::check(system, prediction.app, command, request.lookup.path, start.environment), options);
   add_findings(prediction.diagnosis, surroundings::check(system, facts), options);
-  prediction.rules.verdict = {};  // its kernel ends here
   std::vector<Finding> invalid = request.invocation.invalid;
   if (options.mode == options::Mode::validate && options.check == options::Check::no) {
     for (Finding& finding : invalid) finding.did = "the app was not started (exit code 78)";
@@ -307,11 +318,44 @@ Prediction predict(const system::System& system, const Start& start, const Reque
   return prediction;
 }
 
-int print_check(system::System& system, const Prediction& prediction, const options::Options& options) {
+/// What of another identity or host cannot be judged from here.
+std::vector<std::string> limits_of(const system::System& system, const options::Options& options) {
+  std::vector<std::string> notes;
+  if (!options.assume) return notes;
+  notes.emplace_back(
+      "no bind was tried: verdicts follow the rule for low ports, and what else holds a port is not known");
+  const system::Ids ids = system.ids();
+  if (options.assume->uid.value_or(ids.effective_uid) != ids.effective_uid ||
+      options.assume->gid.value_or(ids.effective_gid) != ids.effective_gid) {
+    notes.push_back(fmt::format("which files can be read was judged as uid {}, gid {}, not as the assumed ones",
+                                ids.effective_uid, ids.effective_gid));
+  }
+  return notes;
+}
+
+/// Writes what was asked for to stdout: the exit code `code`, or another where that failed.
+int print(system::System& system, const Start& start, const options::Options& options, const std::string& text,
+          int code) {
+  const auto written = system.write(kStdout, text);
+  if (written) return code;
+  const Finding finding{.id = Id::not_written,
+                        .severity = Severity::error,
+                        .what = "what was to be printed could not be written to stdout",
+                        .why = finding::quote(written.error().message()),
+                        .did = "nothing was started",
+                        .next = "give it an stdout that takes it all"};
+  say(system, start, options, std::array{finding});
+  return kNotPrinted;
+}
+
+int print_check(system::System& system, const Start& start, const Prediction& prediction,
+                const options::Options& options) {
   const diagnosis::Situation situation = situation_of(prediction, options);
-  const report::Report report{.situation = situation, .diagnosis = prediction.diagnosis};
-  system.write(kStdout, options.check == options::Check::json ? report::as_json(report) : report::as_text(report));
-  return prediction.diagnosis.refuse ? kRefused : 0;
+  const report::Report report{.situation = situation, .diagnosis = prediction.diagnosis, .notes = prediction.notes};
+  const std::string text = options.check == options::Check::json
+                               ? report::as_json(report)
+                               : report::as_text(report, wants_colour(system, start, kStdout));
+  return print(system, start, options, text, prediction.diagnosis.refuse ? kRefused : 0);
 }
 
 /// What COMMAND is given.
@@ -383,7 +427,10 @@ int run_app(system::System& system, const Start& start, const Request& request) 
   } catch (const std::exception& failure) {
     return give_way(system, start, request, failure.what());
   }
-  if (options.check != options::Check::no) return print_check(system, *prediction, options);
+  if (options.check != options::Check::no) {
+    prediction->notes = limits_of(system, options);
+    return print_check(system, start, *prediction, options);
+  }
   say(system, start, options, prediction->diagnosis.findings);
   if (options.mode == options::Mode::validate && prediction->diagnosis.refuse) {
     leave_reason(system, options, prediction->diagnosis.findings);
@@ -424,8 +471,7 @@ int run(system::System& system, const Start& start) {
     return request.invocation.refusal_code;
   }
   if (options.help || options.version) {
-    system.write(kStdout, options.help ? options::help() : options::version());
-    return 0;
+    return print(system, start, options, options.help ? options::help() : options::version(), 0);
   }
   if (!options.install.empty()) return install_copy(system, start, options);
   if (options.check != options::Check::no) return run_app(system, start, request);

@@ -36,6 +36,7 @@ constexpr std::array<std::string_view, 3> kChecks{"no", "text", "json"};
 constexpr std::array<std::string_view, 4> kLogFormats{"text", "systemd", "json", "auto"};
 constexpr std::array<std::string_view, 4> kLogLevels{"debug", "info", "warning", "error"};
 constexpr std::array<std::string_view, 3> kCodes{"report", "off", "rewrite"};
+constexpr std::array<std::string_view, 3> kCapabilities{"none", "all", "net_bind_service"};
 constexpr std::array<std::string_view, 2> kFloors{"portable", "kernel"};
 // What may be suggested for a switch; what is valid for it is Boost's business.
 constexpr std::array<std::string_view, 6> kBooleans{"on", "off", "true", "false", "yes", "no"};
@@ -61,6 +62,13 @@ constexpr auto kSettings = std::to_array<Setting>({
     {"termination-log", "PORTSHIM_TERMINATION_LOG", "", "the path of a file", {}, ""},
     {"check", "", "text", "text, json", Words(kChecks).subspan(1), ""},
     {"install", "", "", "the path of a file or a directory", {}, ""},
+    {"pid", "", "", "the number of a running process", {}, ""},
+    {"assume",
+     "",
+     "",
+     "one or more of uid=N, gid=N, caps=none|all|net_bind_service, start=PORT, each once, as uid=1654,caps=none",
+     {},
+     ""},
     {"help", "", "on", "", {}, ""},
     {"version", "", "on", "", {}, ""},
 });
@@ -71,8 +79,6 @@ struct LaterOption {
   bool needs_value;
 };
 constexpr auto kLaterOptions = std::to_array<LaterOption>({
-    {"pid", true},
-    {"assume", true},
     {"init", false},
     {"grace", true},
     {"group", false},
@@ -96,14 +102,21 @@ std::optional<std::size_t> index_of(Words words, std::string_view text) {
   return static_cast<std::size_t>(found - words.begin());
 }
 
-/// A decimal number `lowest`..65535 without sign.
-std::optional<std::uint16_t> read_port(std::string_view text, std::uint16_t lowest) {
-  std::uint16_t port = 0;
+/// A decimal number `lowest`..`highest` without sign.
+template <typename Number>
+std::optional<Number> read_number(std::string_view text, Number lowest, Number highest) {
+  Number number = 0;
   const char* const begin = text.data();
   const char* const end = begin + text.size();
-  const auto [stop, error] = std::from_chars(begin, end, port);
-  if (error != std::errc{} || stop != end || port < lowest) return std::nullopt;
-  return port;
+  const auto [stop, error] = std::from_chars(begin, end, number);
+  if (error != std::errc{} || stop != end || text.starts_with('-') || number < lowest || number > highest) {
+    return std::nullopt;
+  }
+  return number;
+}
+
+std::optional<std::uint16_t> read_port(std::string_view text, std::uint16_t lowest) {
+  return read_number<std::uint16_t>(text, lowest, UINT16_MAX);
 }
 
 // Types of values that are not those of Options, so that `validate` is found by them.
@@ -114,6 +127,32 @@ struct LogLevel {
 struct PortMap {
   std::map<std::uint16_t, std::uint16_t> ports;
 };
+struct ProcessId {
+  std::int32_t number;
+};
+
+/// Sets what is not set yet; false for a second value and for none.
+template <typename T>
+bool set_once(std::optional<T>& member, std::optional<T> value) {
+  if (member || !value) return false;
+  member = value;
+  return true;
+}
+
+/// Adds "uid=1654"; false when it is no such part or is there already.
+bool add_part(Assumption& assumption, std::string_view part) {
+  // As Docker takes ids; 4294967295 would be "no change" to the kernel.
+  constexpr std::uint32_t kHighestId = INT32_MAX;
+  const std::size_t equals = part.find('=');
+  if (equals == std::string_view::npos) return false;
+  const std::string_view value = part.substr(equals + 1);
+  const auto is = [&](std::string_view name) { return equal_in_any_case(part.substr(0, equals), name); };
+  if (is("uid")) return set_once(assumption.uid, read_number<std::uint32_t>(value, 0, kHighestId));
+  if (is("gid")) return set_once(assumption.gid, read_number<std::uint32_t>(value, 0, kHighestId));
+  if (is("start")) return set_once(assumption.port_start, read_port(value, 0));
+  const auto index = index_of(kCapabilities, value);
+  return is("caps") && index && set_once(assumption.capabilities, std::optional(static_cast<Capabilities>(*index)));
+}
 
 /// Adds "80:8080" to the map; false when it is not such a pair or its old port is there already.
 bool add_pair(PortMap& map, std::string_view item) {
@@ -164,6 +203,12 @@ void validate(boost::any& value, const std::vector<std::string>& text, PortMap* 
   value = map;
 }
 
+void validate(boost::any& value, const std::vector<std::string>& text, ProcessId* /*type*/, int /*overload*/) {
+  const auto number = read_number<std::int32_t>(text.front(), 1, INT32_MAX);
+  if (!number) refuse_value();
+  value = ProcessId{*number};
+}
+
 Options merge_options(const Invocation& outer, const Invocation& inner) {
   const auto winner = [&](std::string_view name) -> const Options& {
     return inner.given.contains(name) ? inner.options : outer.options;
@@ -181,6 +226,8 @@ Options merge_options(const Invocation& outer, const Invocation& inner) {
           .termination_log = winner("termination-log").termination_log,
           .check = winner("check").check,
           .install = winner("install").install,
+          .pid = winner("pid").pid,
+          .assume = winner("assume").assume,
           .help = winner("help").help,
           .version = winner("version").version};
 }
@@ -209,6 +256,18 @@ static void validate(boost::any& value, const std::vector<std::string>& text, Co
   value = word_as<Code>(kCodes, text.front());
 }
 
+static void validate(boost::any& value, const std::vector<std::string>& text, Assumption* /*type*/, int /*overload*/) {
+  Assumption assumption;
+  std::string_view rest = text.front();
+  for (;;) {
+    const std::size_t comma = rest.find(',');
+    if (!add_part(assumption, rest.substr(0, comma))) refuse_value();
+    if (comma == std::string_view::npos) break;
+    rest.remove_prefix(comma + 1);
+  }
+  value = assumption;
+}
+
 static void validate(boost::any& value, const std::vector<std::string>& text, Floor* /*type*/, int /*overload*/) {
   if (const auto port = read_port(text.front(), 0)) {
     value = Floor{.kind = FloorKind::number, .number = *port};
@@ -224,19 +283,20 @@ class Values {
  public:
   Values() {
     // Boost's bool is 0/false/no/off and 1/true/yes/on in any case, as wanted.
-    description_.add_options()                                                                               //
-        ("mode", po::value(&options_.mode))                                                                  //
-        ("floor", po::value(&options_.floor))                                                                //
-        ("map", po::value<PortMap>()->notifier([this](const PortMap& map) { options_.map = map.ports; }))    //
-        ("keep", po::value(&options_.keep))                                                                  //
-        ("expand", po::value(&options_.expand))                                                              //
-        ("code", po::value(&options_.code))                                                                  //
-        ("log-format", po::value(&format_))                                                                  //
-        ("log-level", po::value<LogLevel>()->notifier([this](LogLevel level) { level_ = level.severity; }))  //
-        ("termination-log", po::value(&options_.termination_log))                                            //
-        ("check", po::value(&options_.check))                                                                //
-        ("install", po::value(&options_.install))                                                            //
-        ("help", po::value(&options_.help))                                                                  //
+    description_.add_options()                                                                                   //
+        ("mode", po::value(&options_.mode))                                                                      //
+        ("floor", po::value(&options_.floor))                                                                    //
+        ("map", po::value<PortMap>()->notifier([this](const PortMap& map) { options_.map = map.ports; }))        //
+        ("keep", po::value(&options_.keep))                                                                      //
+        ("expand", po::value(&options_.expand))                                                                  //
+        ("code", po::value(&options_.code))                                                                      //
+        ("log-format", po::value(&format_))                                                                      //
+        ("log-level", po::value<LogLevel>()->notifier([this](LogLevel level) { level_ = level.severity; }))      //
+        ("check", po::value(&options_.check))                                                                    //
+        ("pid", po::value<ProcessId>()->notifier([this](ProcessId pid) { options_.pid = pid.number; }))          //
+        ("assume", po::value<Assumption>()->notifier([this](const Assumption& one) { options_.assume = one; }))  //
+        ("termination-log", po::value(&options_.termination_log))("install", po::value(&options_.install))(
+            "help", po::value(&options_.help))  //
         ("version", po::value(&options_.version));
   }
   Values(const Values&) = delete;  // the description points into it
@@ -430,6 +490,19 @@ void refuse_user(Invocation& result) {
   result.refusal_code = kRefused;
 }
 
+/// --pid and --assume ask something that only --check answers.
+void refuse_without_check(Invocation& result, std::string_view option) {
+  result.refusal = refusal(Id::wrong_command_line, fmt::format("--{} goes with --check only", option),
+                           fmt::format("portshim --check --{}=VALUE", option));
+  result.refusal_code = kWrongCommandLine;
+}
+
+void refuse_surplus_command(Invocation& result) {
+  result.refusal =
+      refusal(Id::wrong_command_line, "--pid names what to examine, and so does COMMAND", "leave one of them out");
+  result.refusal_code = kWrongCommandLine;
+}
+
 void refuse_missing_command(Invocation& result) {
   result.refusal = refusal(Id::wrong_command_line, "no COMMAND: there is nothing to start",
                            "portshim [OPTIONS] [--] COMMAND [ARG...]; portshim --help explains them");
@@ -475,6 +548,9 @@ OPTION        VARIABLE             VALUES, the default first
 --check                            text, json
                                    print the whole prediction on stdout, start nothing
 --install                          the path of a file or a directory to copy this binary to
+--pid                              with --check: a running process to examine, in place of COMMAND
+--assume                           uid=N, gid=N, caps=none|all|net_bind_service, start=PORT, by commas
+                                   with --check: predict for this identity and host
 --help                             print this
 --version                          print the version
 Booleans are 0, false, no, off and 1, true, yes, on.
@@ -499,14 +575,14 @@ name; all arguments are its own, and options come from variables alone.
 
 Exit codes: COMMAND's own, or
   78   refused (with --check: would not start; with --install: not copied)
-  125  wrong command line
+  125  wrong command line, or nothing could be printed
   126  COMMAND was found but cannot be executed
   127  COMMAND was not found
 
 Examples:
   portshim --mode=rewrite dotnet App.dll
   portshim --mode=rewrite --map=80:5000 -- dotnet App.dll --urls http://+:80
-  portshim --check dotnet App.dll
+  portshim --check --assume=uid=1654,caps=none,start=1024 dotnet App.dll
   ENTRYPOINT ["/portshim", "--", "dotnet", "App.dll"]     and PORTSHIM=rewrite
 )";
 
@@ -525,9 +601,17 @@ Invocation parse(std::span<const std::string> argv, std::span<const std::string>
 
   const bool only_information = result.options.help || result.options.version;
   if (result.refusal || only_information) return result;
+  const bool checks = result.options.check != Check::no;
+  const bool has_command = result.command < argv.size();
   if (!result.options.install.empty()) {
-    refuse_beside_install(result, result.command < argv.size());
-  } else if (result.command == argv.size()) {
+    refuse_beside_install(result, has_command);
+  } else if (result.options.pid && !checks) {
+    refuse_without_check(result, "pid");
+  } else if (result.options.assume && !checks) {
+    refuse_without_check(result, "assume");
+  } else if (result.options.pid && has_command) {
+    refuse_surplus_command(result);
+  } else if (!result.options.pid && !has_command) {
     refuse_missing_command(result);
   } else if (!environment::value(environment, "PORTSHIM_USER").value_or("").empty()) {
     refuse_user(result);

@@ -29,6 +29,17 @@ struct Floor {
   bool operator==(const Floor&) const = default;
 };
 
+enum class Capabilities : std::uint8_t { none, all, net_bind_service };
+
+/// What --check is to predict for in place of this process and host. What is not set is as it is here.
+struct Assumption {
+  std::optional<std::uint32_t> uid;
+  std::optional<std::uint32_t> gid;
+  std::optional<Capabilities> capabilities;  ///< that are effective after exec
+  std::optional<std::uint16_t> port_start;   ///< net.ipv4.ip_unprivileged_port_start
+  bool operator==(const Assumption&) const = default;
+};
+
 struct Options {
   Mode mode = Mode::off;
   Floor floor;
@@ -41,6 +52,8 @@ struct Options {
   std::string termination_log = "/dev/termination-log";      ///< where the reason of a failed start is left
   Check check = Check::no;
   std::string install;  ///< where portshim is to copy itself to; empty: nowhere
+  std::optional<std::int32_t> pid = {};   ///< the process that --check examines in place of COMMAND
+  std::optional<Assumption> assume = {};  ///< of --check
   bool help = false;
   bool version = false;
   bool operator==(const Options&) const = default;

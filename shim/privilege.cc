@@ -137,6 +137,14 @@ bool ask(const system::System& system, const Identity& identity, Answers& answer
   return true;
 }
 
+/// What a container runtime that starts this process as root leaves to a user: the bounding set stays, and it is
+/// root's.
+system::ProcessCapabilities as_another_user(system::ProcessCapabilities process, uid_t uid) {
+  process.effective = process.permitted = uid == 0 ? process.bounding : 0;
+  process.inheritable = process.ambient = 0;
+  return process;
+}
+
 }  // namespace
 
 CapabilitySet effective_after_exec(const system::ProcessCapabilities& process, uid_t effective_uid,
@@ -162,10 +170,17 @@ CapabilitySet effective_after_exec(const system::ProcessCapabilities& process, u
   return effective ? permitted : ambient;
 }
 
-Identity predict(const system::System& system, const std::string& path) {
-  const system::Ids ids = system.ids();
-  Identity identity{.uid = ids.effective_uid, .gid = ids.effective_gid};
-  if (const auto process = system.capabilities()) {
+Identity predict(const system::System& system, const std::string& path, const options::Assumption& assume) {
+  system::Ids ids = system.ids();
+  auto process = system.capabilities();
+  if (assume.uid && *assume.uid != ids.effective_uid) {
+    ids.effective_uid = *assume.uid;
+    if (process) process = as_another_user(*process, ids.effective_uid);
+  }
+  Identity identity{.uid = ids.effective_uid, .gid = assume.gid.value_or(ids.effective_gid)};
+  if (assume.capabilities) {
+    identity.net_bind_service = *assume.capabilities != options::Capabilities::none;
+  } else if (process) {
     const auto file = effective_file_capabilities(system, path);
     const CapabilitySet after = effective_after_exec(*process, ids.effective_uid, file);
     identity.net_bind_service = (after & system::kNetBindService) != 0;
@@ -173,10 +188,15 @@ Identity predict(const system::System& system, const std::string& path) {
   } else {
     identity.capabilities_known = false;
   }
-  const auto start = read_port_start(system);
+  const auto start = assume.port_start ? assume.port_start : read_port_start(system);
   identity.port_start = start.value_or(kDefaultPortStart);
   identity.port_start_known = start.has_value();
   return identity;
+}
+
+Verdict by_rule(const Identity& identity, const Target& target) {
+  if (!is_tried(target)) return Verdict::unknown;
+  return identity.net_bind_service || target.port >= identity.port_start ? Verdict::allowed : Verdict::denied;
 }
 
 std::uint16_t floor(const options::Floor& wanted, const Identity& identity) {

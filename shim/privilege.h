@@ -33,8 +33,15 @@ struct Identity {
                                                          uid_t effective_uid,
                                                          const std::optional<system::FileCapabilities>& file);
 
-/// Reads ids, capabilities of this process and of the program `path` (empty: a plain file), and the sysctl.
-[[nodiscard]] Identity predict(const system::System& system, const std::string& path);
+/// Reads ids, capabilities of this process and of the program `path` (empty: a plain file), and the sysctl; what is
+/// assumed takes their place. Another user without assumed capabilities has what container runtimes leave to one: root
+/// the bounding set of this process, others nothing.
+[[nodiscard]] Identity predict(const system::System& system, const std::string& path,
+                               const options::Assumption& assume = {});
+
+/// What the kernel's rule for low ports (inet_bind) says to a bind, where no trial can tell: allowed or denied; unknown
+/// for what has no port.
+[[nodiscard]] address::Verdict by_rule(const Identity& identity, const address::Target& target);
 
 /// The lowest port that the app may use: DESIGN's floor. 0 = every port.
 [[nodiscard]] std::uint16_t floor(const options::Floor& wanted, const Identity& identity);

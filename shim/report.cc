@@ -6,8 +6,10 @@
 #include <rapidjson/stringbuffer.h>
 
 #include <algorithm>
-#include <iterator>
+#include <array>
+#include <cstdint>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "shim/log.h"
@@ -17,6 +19,10 @@ namespace portshim::report {
 namespace {
 
 using address::Bind;
+using address::Target;
+using address::Verdict;
+using diagnosis::Situation;
+using finding::quote;
 using hosting::Prediction;
 using kestrel::Endpoint;
 
@@ -67,6 +73,68 @@ std::string_view to_string(edit::Edit::Kind kind) {
   return "argument";
 }
 
+// --- What is known of a bind. ---
+
+/// In the order of kStates.
+enum class State : std::uint8_t { ok, low, denied, taken, unavailable, unknown };
+constexpr std::array<std::string_view, 6> kStates{"ok", "low", "denied", "taken", "unavailable", "unknown"};
+
+Verdict verdict_of(const Situation& s, const Target& target) {
+  return s.rules.verdict ? s.rules.verdict(target) : Verdict::unknown;
+}
+
+State state_of(const Situation& s, const Target& target) {
+  const bool has_address = target.bind != Bind::unix_socket && target.bind != Bind::named_pipe;
+  if (target.port == 0) return has_address ? State::ok : State::unknown;
+  if (policy::is_low(target, s.rules)) return State::low;
+  switch (verdict_of(s, target)) {
+    case Verdict::allowed:
+      return State::ok;
+    case Verdict::denied:
+      return State::denied;
+    case Verdict::taken:
+      return State::taken;
+    case Verdict::unavailable:
+      return State::unavailable;
+    case Verdict::unknown:
+      break;
+  }
+  return State::unknown;
+}
+
+/// Of a call in the app's code, which may open a socket that no TCP bind says anything about.
+State state_of(const Situation& s, const code::Call& call, const Target& target) {
+  const State state = state_of(s, target);
+  return state == State::low || situation::scheme_of(call, target) != "udp" ? state : State::unknown;
+}
+
+/// True where no bind was tried, since it would say nothing of the host or identity that is asked about.
+bool by_rule(const Situation& s) {
+  return s.options.assume.has_value();
+}
+
+/// In a few words, for people.
+std::string_view describe(const Situation& s, const Target& target, State state) {
+  const bool works = verdict_of(s, target) == Verdict::allowed || verdict_of(s, target) == Verdict::taken;
+  switch (state) {
+    case State::ok:
+      return target.port == 0 ? "ok: any free port" : by_rule(s) ? "ok there" : "ok here";
+    case State::low:
+      if (s.options.floor.kind == options::FloorKind::number && target.port < s.rules.floor)
+        return "low: below the floor";
+      return works ? "low: works here, not on every host" : by_rule(s) ? "low: denied there" : "low: denied here";
+    case State::denied:
+      return by_rule(s) ? "denied there" : "denied here";
+    case State::taken:
+      return "taken by another process";
+    case State::unavailable:
+      return "no address of this host";
+    case State::unknown:
+      break;
+  }
+  return "not tried";
+}
+
 /// Text from outside may be no UTF-8; JSON must be.
 std::string utf8(std::string_view text) {
   return utf8::valid(text);
@@ -77,14 +145,15 @@ class Json {
  public:
   std::string write(const Report& report) {
     const diagnosis::Situation& s = report.situation;
-    code_ = &s.code;
+    s_ = &s;
     out_.StartObject();
     member("version", PORTSHIM_VERSION);
     member("mode", options::to_string(s.options.mode));
     member("verdict", verdict_of(report));
     identity(s);
+    texts("notes", report.notes);
     app(s.app);
-    files(s.settings_files);
+    texts("files", s.settings_files);
     predictions("predictions", s.predictions, s.code.likely);
     edits(edits_of(report));
     predictions("after", after_of(report), likely_after_of(report));
@@ -157,14 +226,14 @@ class Json {
     out_.EndObject();
   }
 
-  void files(const std::vector<std::string>& paths) {
-    key("files");
+  void texts(std::string_view name, const std::vector<std::string>& values) {
+    key(name);
     out_.StartArray();
-    for (const std::string& path : paths) text(path);
+    for (const std::string& value : values) text(value);
     out_.EndArray();
   }
 
-  void endpoint(std::string_view scheme, const address::Target& target, std::string_view origin) {
+  void endpoint(std::string_view scheme, const Target& target, std::string_view origin, State state) {
     const bool unix_socket = target.bind == Bind::unix_socket;
     out_.StartObject();
     member("scheme", scheme);
@@ -177,6 +246,7 @@ class Json {
       out_.Int(target.port);
     }
     member("origin", origin);
+    member("verdict", kStates.at(std::to_underlying(state)));
     out_.EndObject();
   }
 
@@ -193,13 +263,13 @@ class Json {
       key("endpoints");
       out_.StartArray();
       for (const Endpoint& one : prediction.strict.endpoints) {
-        endpoint(address::scheme_of(one.target), one.target, one.source.origin().name);
+        endpoint(address::scheme_of(one.target), one.target, one.source.origin().name, state_of(*s_, one.target));
       }
       out_.EndArray();
       key("likely");
       out_.StartArray();
-      for (const auto& [call, target] : situation::likely_endpoints(*code_, likely, i)) {
-        endpoint(situation::scheme_of(*call, target), target, "code: " + call->method);
+      for (const auto& [call, target] : situation::likely_endpoints(s_->code, likely, i)) {
+        endpoint(situation::scheme_of(*call, target), target, "code: " + call->method, state_of(*s_, *call, target));
       }
       out_.EndArray();
       failure(prediction.strict.failure);
@@ -216,13 +286,17 @@ class Json {
     }
     out_.StartObject();
     member("type", failure->exception.type);
-    member("message", failure->exception.message);
+    member("message", finding::mask_user_info(failure->exception.message));
     key("causes");
     out_.StartArray();
-    for (const std::string& cause : failure->exception.causes) text(cause);
+    for (const std::string& cause : failure->exception.causes) text(finding::mask_user_info(cause));
     out_.EndArray();
     truth("certain", failure->certain);
     out_.EndObject();
+  }
+
+  static std::optional<std::string> masked(const std::optional<std::string>& value) {
+    return value ? std::optional(finding::mask_user_info(*value)) : std::nullopt;
   }
 
   void edits(const std::vector<edit::Edit>& edits) {
@@ -232,8 +306,8 @@ class Json {
       out_.StartObject();
       member("kind", to_string(edit.kind));
       member("name", edit.name);
-      member_or_null("old", edit.old_value);
-      member_or_null("new", edit.new_value);
+      member_or_null("old", masked(edit.old_value));
+      member_or_null("new", masked(edit.new_value));
       out_.EndObject();
     }
     out_.EndArray();
@@ -255,87 +329,254 @@ class Json {
     out_.EndArray();
   }
 
-  const situation::Code* code_ = nullptr;
+  const Situation* s_ = nullptr;
   rapidjson::StringBuffer buffer_;
   rapidjson::PrettyWriter<rapidjson::StringBuffer> out_{buffer_};
 };
 
-/// What a prediction says, on one line: "http ANY:80 (ASPNETCORE_URLS), then System.FormatException".
-std::string line_of(const Prediction& prediction) {
-  std::string line;
-  for (const Endpoint& endpoint : prediction.strict.endpoints) {
-    line += fmt::format("{}{} ({})", line.empty() ? "" : ", ", finding::quote(address::to_string(endpoint.target)),
-                        finding::quote(endpoint.source.origin().name));
-  }
-  if (line.empty()) line = "no endpoint";
-  if (const auto& failure = prediction.strict.failure) {
-    line += fmt::format(", then {}: {}", failure->exception.type, finding::quote(failure->exception.message));
-    if (!failure->certain) line += " (unless the app's code prevents it)";
-  }
-  return line;
+// --- The text. ---
+
+/// The width of a text of printable characters, as far as each takes one column.
+std::size_t width_of(std::string_view text) {
+  return static_cast<std::size_t>(
+      std::ranges::count_if(text, [](char c) { return (static_cast<unsigned char>(c) & 0xC0U) != 0x80U; }));
 }
 
-/// Predictions with the same outcome on one line; `lines` are those of the predictions, "" where nothing is to be said.
-std::string list(const std::vector<Prediction>& predictions, const std::vector<std::string>& lines) {
-  std::vector<std::pair<std::string, std::vector<std::string>>> groups;
-  for (std::size_t i = 0; i < predictions.size(); ++i) {
-    const std::string& line = lines[i];
-    if (line.empty()) continue;
-    auto group = std::ranges::find(groups, line, &std::pair<std::string, std::vector<std::string>>::first);
-    if (group == groups.end()) group = groups.insert(groups.end(), {line, {}});
-    group->second.push_back(situation::name_prediction(predictions[i]));
+std::string pad(std::string_view text, std::size_t width) {
+  const std::size_t own = width_of(text);
+  return std::string(text) + std::string(width > own ? width - own : 0, ' ');
+}
+
+/// Escape sequences of ECMA-48.
+enum class Colour : std::uint8_t { none, red, green, yellow };
+
+std::string in_colour(std::string_view text, Colour colour, bool wanted) {
+  constexpr std::array<std::string_view, 4> kBegin{"", "\x1b[31m", "\x1b[32m", "\x1b[33m"};
+  if (!wanted || colour == Colour::none) return std::string(text);
+  return fmt::format("{}{}\x1b[0m", kBegin.at(std::to_underlying(colour)), text);
+}
+
+Colour colour_of(State state) {
+  if (state == State::ok) return Colour::green;
+  if (state == State::unknown) return Colour::none;
+  return state == State::taken ? Colour::yellow : Colour::red;
+}
+
+/// "floor:     1024"
+std::string row(std::string_view label, std::string_view text) {
+  constexpr std::size_t kLabel = 11;
+  return pad(label, kLabel) + std::string(text) + "\n";
+}
+
+/// One endpoint, or what ends the start.
+struct Line {
+  std::string place;
+  std::string state;
+  std::string origin;
+  Colour colour = Colour::none;
+  bool operator==(const Line&) const = default;
+};
+
+/// Predictions with the same outcome.
+struct Group {
+  std::vector<Line> lines;
+  std::vector<std::string> builders;
+};
+
+/// `lines` has those of each prediction; where there are none, nothing is to be said of it.
+std::vector<Group> group(const std::vector<Prediction>& predictions, const std::vector<std::vector<Line>>& lines) {
+  std::vector<Group> groups;
+  for (std::size_t i = 0; i < lines.size(); ++i) {
+    if (lines[i].empty()) continue;
+    auto same = std::ranges::find(groups, lines[i], &Group::lines);
+    if (same == groups.end()) same = groups.insert(groups.end(), {.lines = lines[i], .builders = {}});
+    same->builders.push_back(situation::name_prediction(predictions[i]));
+  }
+  return groups;
+}
+
+/// The groups in aligned columns; which builders they are of is said where there are several.
+std::string table(const std::vector<Group>& groups, std::size_t predictions, bool colour) {
+  constexpr std::size_t kWidest = 40;
+  std::size_t place = 0;
+  std::size_t state = 0;
+  for (const Group& one : groups) {
+    for (const Line& line : one.lines) {
+      if (line.origin.empty()) continue;
+      place = std::max(place, std::min(width_of(line.place), kWidest));
+      state = std::max(state, width_of(line.state));
+    }
   }
   std::string out;
-  for (const auto& [line, builders] : groups) {
-    const bool all = builders.size() == predictions.size() && predictions.size() > 1;
-    out += fmt::format(
-        "  {}\n      {}\n", line,
-        all ? "whatever builder and version the app uses" : fmt::format("with {}", fmt::join(builders, ", ")));
+  for (const Group& one : groups) {
+    if (predictions > 1 && one.builders.size() == predictions) {
+      out += "  whatever builder and version the app uses:\n";
+    } else if (predictions > 1) {
+      out += fmt::format("  with {}:\n", fmt::join(one.builders, ", "));
+    }
+    for (const Line& line : one.lines) {
+      const std::string indent = predictions > 1 ? "    " : "  ";
+      if (line.origin.empty()) {
+        out += indent + line.place + "\n";
+        continue;
+      }
+      const std::string gap(state - width_of(line.state) + 2, ' ');
+      out += indent + pad(line.place, place) + "  " + in_colour(line.state, line.colour, colour) + gap + line.origin +
+             "\n";
+    }
   }
   return out;
 }
 
-std::string list(const std::vector<Prediction>& predictions) {
-  std::vector<std::string> lines(predictions.size());
-  std::ranges::transform(predictions, lines.begin(), line_of);
-  return list(predictions, lines);
+std::vector<Line> lines_of(const Situation& s, const Prediction& prediction) {
+  std::vector<Line> lines;
+  for (const Endpoint& endpoint : prediction.strict.endpoints) {
+    const State state = state_of(s, endpoint.target);
+    lines.push_back({.place = quote(address::to_string(endpoint.target)),
+                     .state = std::string(describe(s, endpoint.target, state)),
+                     .origin = quote(endpoint.source.origin().name),
+                     .colour = colour_of(state)});
+  }
+  const auto& failure = prediction.strict.failure;
+  if (lines.empty() && !failure) lines.push_back({.place = "no endpoint", .state = {}, .origin = {}});
+  if (failure) {
+    lines.push_back({.place = fmt::format("{}{}: {}{}", lines.empty() ? "" : "then ", failure->exception.type,
+                                          quote(failure->exception.message),
+                                          failure->certain ? "" : " (unless the app's code prevents it)"),
+                     .state = {},
+                     .origin = {}});
+  }
+  return lines;
+}
+
+std::string list(const Situation& s, const std::vector<Prediction>& predictions, bool colour) {
+  std::vector<std::vector<Line>> lines;
+  lines.reserve(predictions.size());
+  for (const Prediction& prediction : predictions) lines.push_back(lines_of(s, prediction));
+  return table(group(predictions, lines), predictions.size(), colour);
 }
 
 /// What the code is likely to bind.
-std::string list_likely(const std::vector<Prediction>& likely, const situation::Code& code) {
-  std::vector<std::string> lines;
+std::string list_likely(const Situation& s, const std::vector<Prediction>& likely, bool colour) {
+  std::vector<std::vector<Line>> lines(likely.size());
   for (std::size_t i = 0; i < likely.size(); ++i) {
-    std::string& line = lines.emplace_back();
-    for (const auto& [call, target] : situation::likely_endpoints(code, likely, i)) {
-      line += fmt::format("{}{} {} ({})", line.empty() ? "" : ", ", situation::scheme_of(*call, target),
-                          finding::quote(address::place_of(target)), situation::name_call(*call));
+    for (const auto& [call, target] : situation::likely_endpoints(s.code, likely, i)) {
+      const State state = state_of(s, *call, target);
+      lines[i].push_back(
+          {.place = fmt::format("{} {}", situation::scheme_of(*call, target), quote(address::place_of(target))),
+           .state = std::string(describe(s, target, state)),
+           .origin = situation::name_call(*call),
+           .colour = colour_of(state)});
     }
   }
-  const std::string list = portshim::report::list(likely, lines);
-  return list.empty() ? "" : "and its code is likely to bind, in place of these or beside them:\n" + list;
+  const std::string list = table(group(likely, lines), likely.size(), colour);
+  return list.empty() ? "" : "its code is likely to bind, in place of these or beside them:\n" + list;
 }
 
-std::string name_app(const runtime::App& app) {
-  std::string out(app.kind == runtime::Kind::other ? "no .NET program that portshim recognises; it may start one "
-                                                     "later, whose arguments and settings files are not examined"
-                                                   : runtime::to_string(app.kind));
-  if (!app.assembly.empty()) out += " " + finding::quote(app.assembly);
-  if (app.asp_net_core) out += *app.asp_net_core ? ", ASP.NET Core" : ", without ASP.NET Core: binds nothing";
+std::string describe_identity(const Situation& s) {
+  const auto assumed = [](bool is_assumed) { return is_assumed ? " (assumed)" : ""; };
+  const options::Assumption& assume = s.options.assume.value_or(options::Assumption{});
+  return fmt::format("uid {}{}, gid {}{}, {} CAP_NET_BIND_SERVICE{}; {}{}", s.identity.uid,
+                     assumed(assume.uid.has_value()), s.identity.gid, assumed(assume.gid.has_value()),
+                     s.identity.net_bind_service ? "with" : "without", assumed(assume.capabilities.has_value()),
+                     situation::sysctl(s.identity), assumed(assume.port_start.has_value()));
+}
+
+/// The floor and what it comes from (privilege::floor).
+std::string describe_floor(const Situation& s) {
+  const std::uint16_t floor = s.rules.floor;
+  if (s.options.floor.kind == options::FloorKind::number) return fmt::format("{}, as PORTSHIM_FLOOR says", floor);
+  if (s.identity.net_bind_service) return "none: with CAP_NET_BIND_SERVICE every port may be used";
+  if (s.options.floor.kind == options::FloorKind::kernel)
+    return fmt::format("{}, which is what the host allows (PORTSHIM_FLOOR=kernel)", floor);
+  return s.identity.port_start >= floor && s.identity.port_start_known
+             ? fmt::format("{}: without the capability the host allows no lower port", floor)
+             : fmt::format("{}: this host allows lower ports, others do not (PORTSHIM_FLOOR=kernel follows this one)",
+                           floor);
+}
+
+std::string describe_app(const runtime::App& app) {
+  if (app.kind == runtime::Kind::other) {
+    return "no .NET program that portshim recognises; it may start one later, whose arguments and settings files are "
+           "not examined";
+  }
+  std::string out(runtime::to_string(app.kind));
+  if (!app.assembly.empty()) out += " " + quote(app.assembly);
+  if (app.assembly_missing) out += ", which is not there";
+  return out;
+}
+
+std::string describe_framework(const runtime::App& app) {
+  if (app.binds_nothing()) return "no ASP.NET Core: the app binds nothing";
+  const std::string& asked = app.requested_version;
+  std::string out = "ASP.NET Core";
   if (!app.resolved_version.empty()) {
-    out += " " + finding::quote(app.resolved_version);
+    out += " " + quote(app.resolved_version);
+    if (!asked.empty() && asked != app.resolved_version) out += fmt::format(" (the app asks for {})", quote(asked));
   } else if (app.major) {
     out += fmt::format(" {}", *app.major);
+  } else {
+    out += app.asp_net_core ? ", of a version that is not known" : " or not: that is not known";
+  }
+  if (!app.missing_framework.name.empty()) {
+    out += fmt::format("; {} {} is not installed", quote(app.missing_framework.name),
+                       quote(app.missing_framework.version));
   }
   return out;
 }
 
+/// The call that makes the host.
+std::string_view call_of(hosting::Builder builder) {
+  switch (builder) {
+    case hosting::Builder::wab:
+      return "WebApplication.CreateBuilder";
+    case hosting::Builder::slim:
+      return "WebApplication.CreateSlimBuilder";
+    case hosting::Builder::gh:
+      return "Host.CreateDefaultBuilder with ConfigureWebHostDefaults";
+    case hosting::Builder::wh:
+      return "WebHost.CreateDefaultBuilder";
+    case hosting::Builder::empty:
+      break;
+  }
+  return "WebApplication.CreateEmptyBuilder";
+}
+
+std::string describe_builder(const Situation& s) {
+  std::vector<std::string> names;
+  for (const hosting::Builder builder : s.input.builders) {
+    names.push_back(s.code.complete ? fmt::format("{} ({})", hosting::to_string(builder), call_of(builder))
+                                    : std::string(hosting::to_string(builder)));
+  }
+  const std::string all = fmt::format("{}", fmt::join(names, ", "));
+  if (s.code.complete) return all + ", read from the app's code";
+  const std::string why = !s.code.problems.empty()               ? quote(s.code.problems.front())
+                          : s.options.code == options::Code::off ? "the code was not read (PORTSHIM_CODE=off)"
+                          : s.code.calls.empty() && s.app.is_dotnet()
+                              ? "the app's code makes no host that portshim knows"
+                              : "";
+  return fmt::format("not known{}{}: {} are predicted", why.empty() ? "" : ", ", why, all);
+}
+
 std::string text_of(const edit::Edit& edit) {
-  const std::string name = finding::quote(edit.name);
-  const std::string old_value = finding::quote(edit.old_value.value_or(""));
+  const std::string name = quote(edit.name);
+  const std::string old_value = quote(edit.old_value.value_or(""));
   if (!edit.new_value) return fmt::format("  remove {} (was '{}')\n", name, old_value);
-  const std::string new_value = finding::quote(*edit.new_value);
+  const std::string new_value = quote(*edit.new_value);
   if (!edit.old_value) return fmt::format("  add {}: '{}'\n", name, new_value);
   return fmt::format("  {} {}: '{}' becomes '{}'\n", to_string(edit.kind), name, old_value, new_value);
+}
+
+std::string list_endpoints(const Report& report, bool colour) {
+  const Situation& s = report.situation;
+  std::string out =
+      situation::unless_code(s).empty() ? "endpoints:\n" : "endpoints, unless the app sets its ports in code:\n";
+  out += list(s, s.predictions, colour) + list_likely(s, s.code.likely, colour);
+  if (edits_of(report).empty()) return out;
+  out += "changes:\n";
+  for (const edit::Edit& edit : edits_of(report)) out += text_of(edit);
+  return out + "endpoints after them:\n" + list(s, after_of(report), colour) +
+         list_likely(s, s.code.likely_after, colour);
 }
 
 }  // namespace
@@ -344,29 +585,22 @@ std::string as_json(const Report& report) {
   return Json().write(report);
 }
 
-std::string as_text(const Report& report) {
-  const diagnosis::Situation& s = report.situation;
-  std::string out = fmt::format("mode:     {}\n", options::to_string(s.options.mode));
-  out += fmt::format("identity: uid {}, gid {}, CAP_NET_BIND_SERVICE {}, net.ipv4.ip_unprivileged_port_start {}\n",
-                     s.identity.uid, s.identity.gid, s.identity.net_bind_service ? "effective" : "not effective",
-                     s.identity.port_start_known ? std::to_string(s.identity.port_start) : "unknown (1024 is assumed)");
-  out +=
-      fmt::format("floor:    {}\n", s.rules.floor == 0 ? "none, every port may be used"
-                                                       : fmt::format("{}, no lower port is to be used", s.rules.floor));
-  out += fmt::format("app:      {}\n", name_app(s.app));
-  for (const std::string& path : s.settings_files) out += fmt::format("file:     {}\n", finding::quote(path));
-  out += situation::unless_code(s).empty() ? "Kestrel would bind:\n"
-                                           : "Kestrel would bind, unless the app sets its ports in code:\n";
-  out += list(s.predictions) + list_likely(s.code.likely, s.code);
-  if (!edits_of(report).empty()) {
-    out += "changes:\n";
-    for (const edit::Edit& edit : edits_of(report)) out += text_of(edit);
-    out += "after them it binds:\n" + list(after_of(report)) + list_likely(s.code.likely_after, s.code);
-  }
-  out += report.diagnosis.findings.empty() ? "findings: none\n" : "findings:\n";
-  for (const finding::Finding& finding : report.diagnosis.findings) out += log::as_text(finding, false);
-  out += fmt::format("verdict:  {}\n",
-                     report.diagnosis.refuse ? "refuse (PORTSHIM=validate would end with exit code 78)" : "start");
+std::string as_text(const Report& report, bool colour) {
+  const Situation& s = report.situation;
+  std::string out = row("mode:", options::to_string(s.options.mode));
+  out += row("identity:", describe_identity(s));
+  out += row("floor:", describe_floor(s));
+  out += row("app:", describe_app(s.app));
+  if (s.app.is_dotnet()) out += row("framework:", describe_framework(s.app));
+  if (!s.predictions.empty()) out += row("builder:", describe_builder(s));
+  for (const std::string& path : s.settings_files) out += row("file:", quote(path));
+  for (const std::string& note : report.notes) out += row("note:", note);
+  if (!s.predictions.empty()) out += list_endpoints(report, colour);
+  out += report.diagnosis.findings.empty() ? row("findings:", "none") : "findings:\n";
+  for (const finding::Finding& finding : report.diagnosis.findings) out += log::as_text(finding, colour);
+  out += row("verdict:", report.diagnosis.refuse ? in_colour("refuse", Colour::red, colour) +
+                                                       ": PORTSHIM=validate would end with exit code 78"
+                                                 : in_colour("start", Colour::green, colour));
   return out;
 }
 

@@ -343,8 +343,8 @@ bool wait_for_room(int descriptor) {
 }
 
 /// Writes until everything is written, or a write fails. Only one wait is granted: what reads a log slowly must not
-/// hold up the app's start.
-void write_while_possible(int descriptor, std::string_view text) {
+/// hold up the app's start. errno, 0 when all is written.
+int write_while_possible(int descriptor, std::string_view text) {
   bool waited = false;
   while (!text.empty()) {
     const ssize_t count = ::write(descriptor, text.data(), text.size());
@@ -352,11 +352,12 @@ void write_while_possible(int descriptor, std::string_view text) {
       text.remove_prefix(static_cast<std::size_t>(count));
     } else if (count < 0 && errno == EAGAIN && !waited) {
       waited = true;
-      if (!wait_for_room(descriptor)) return;
+      if (!wait_for_room(descriptor)) return EAGAIN;
     } else if (count == 0 || errno != EINTR) {
-      return;
+      return count == 0 ? EIO : errno;
     }
   }
+  return 0;
 }
 
 /// Writes a whole file and has the kernel store it: errno, 0 for success.
@@ -673,9 +674,11 @@ Error Linux::execute(const std::string& path, const std::vector<std::string>& ar
   return {errno, "execve " + path};
 }
 
-void Linux::write(int descriptor, std::string_view text) {
+Result<void> Linux::write(int descriptor, std::string_view text) {
   const HeldSignals held;
-  write_while_possible(descriptor, text);
+  const int code = write_while_possible(descriptor, text);
+  if (code != 0) return failure("write", code);
+  return {};
 }
 
 void Linux::overwrite(const std::string& path, std::string_view text) {
@@ -686,7 +689,7 @@ void Linux::overwrite(const std::string& path, std::string_view text) {
   struct stat status{};
   if (!file || fstat(file->number(), &status) != 0 || !S_ISREG(status.st_mode)) return;
   const HeldSignals held;
-  if (ftruncate(file->number(), 0) == 0) write_while_possible(file->number(), text);
+  if (ftruncate(file->number(), 0) == 0) static_cast<void>(write_while_possible(file->number(), text));
 }
 
 /// isatty(3): an ioctl that only terminals answer.

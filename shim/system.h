@@ -160,8 +160,9 @@ class System {
   /// execve(2); returns only on failure, with its error.
   [[nodiscard]] virtual Error execute(const std::string& path, const std::vector<std::string>& argv,
                                       const std::vector<std::string>& environment) = 0;
-  /// One write(2) (continued after a short write; EINTR retried). A failed write is dropped. SIGPIPE never kills.
-  virtual void write(int descriptor, std::string_view text) = 0;
+  /// One write(2) (continued after a short write; EINTR retried). What cannot be written is dropped, and the error says
+  /// why. SIGPIPE never kills.
+  virtual Result<void> write(int descriptor, std::string_view text) = 0;
   /// Makes `text` all that is in a file that is there already. What is no regular file, or cannot be opened or written
   /// at once, stays as it is: all errors are dropped.
   virtual void overwrite(const std::string& path, std::string_view text) = 0;
@@ -201,7 +202,7 @@ class Linux final : public System {
   void unblock(int signal) override;
   [[nodiscard]] Error execute(const std::string& path, const std::vector<std::string>& argv,
                               const std::vector<std::string>& environment) override;
-  void write(int descriptor, std::string_view text) override;
+  Result<void> write(int descriptor, std::string_view text) override;
   void overwrite(const std::string& path, std::string_view text) override;
   [[nodiscard]] bool is_terminal(int descriptor) const override;
 };

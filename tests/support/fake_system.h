@@ -349,7 +349,10 @@ class FakeSystem final : public system::System {
     const auto node = nodes_.find(path);
     if (node != nodes_.end() && node->second.type == system::FileType::regular) node->second.content = text;
   }
-  void write(int descriptor, std::string_view text) override { writes.emplace_back(descriptor, text); }
+  system::Result<void> write(int descriptor, std::string_view text) override {
+    writes.emplace_back(descriptor, text);
+    return {};
+  }
   [[nodiscard]] bool is_terminal(int descriptor) const override { return terminals.contains(descriptor); }
 
  private:

@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 #include <rapidjson/document.h>
 
+#include <functional>
 #include <string>
 #include <vector>
 
@@ -16,6 +17,10 @@ using options::Mode;
 using testing::HasSubstr;
 using testing::Not;
 using Words = std::vector<std::string>;
+
+std::string as_plain_text(const Report& report) {
+  return as_text(report, false);
+}
 
 /// The report of an app with these variables as uid 1654.
 struct Sample {
@@ -39,7 +44,7 @@ struct Sample {
     plan = policy::make_plan(input, rules);
   }
 
-  std::string write(std::string (*format)(const Report&)) const {
+  std::string write(const std::function<std::string(const Report&)>& format) const {
     const diagnosis::Situation situation{.options = options,
                                          .app = app,
                                          .identity = identity,
@@ -66,14 +71,14 @@ TEST(Report, TheSettingsFilesThatWereFoundAreListed) {
   const auto json = json_of(sample);
   ASSERT_EQ(json["files"].Size(), 2U);
   EXPECT_STREQ(json["files"][1].GetString(), "/app/appsettings.Production.json");
-  EXPECT_THAT(sample.write(as_text), testing::HasSubstr("file:     /app/appsettings.json\n"));
+  EXPECT_THAT(sample.write(as_plain_text), testing::HasSubstr("file:     /app/appsettings.json\n"));
 }
 
 TEST(Report, AVariableThatIsNewHasNoOldValue) {
   Sample sample({}, Mode::rewrite);
   sample.plan.edits = {{.kind = edit::Edit::Kind::set, .name = "URLS", .old_value = {}, .new_value = "http://+:8080"}};
   EXPECT_TRUE(json_of(sample)["edits"][0]["old"].IsNull());
-  EXPECT_THAT(sample.write(as_text), testing::HasSubstr("  add URLS: 'http://+:8080'\n"));
+  EXPECT_THAT(sample.write(as_plain_text), testing::HasSubstr("  add URLS: 'http://+:8080'\n"));
 }
 
 TEST(Report, TheJsonObjectHasTheFieldsOfTheContract) {
@@ -169,7 +174,7 @@ TEST(Report, TheJsonIsValidWhateverTheEnvironmentHolds) {
 }
 
 TEST(Report, TheTextSaysTheSameToPeople) {
-  const std::string text = Sample({"ASPNETCORE_URLS=http://+:80"}, Mode::rewrite).write(as_text);
+  const std::string text = Sample({"ASPNETCORE_URLS=http://+:80"}, Mode::rewrite).write(as_plain_text);
   EXPECT_THAT(text, HasSubstr("identity: uid 1654, gid 1000, CAP_NET_BIND_SERVICE not effective"));
   EXPECT_THAT(text, HasSubstr("http ANY:80 (ASPNETCORE_URLS)\n      whatever builder and version the app uses"));
   EXPECT_THAT(text, HasSubstr("set ASPNETCORE_URLS: 'http://+:80' becomes 'http://+:8080'"));
@@ -177,7 +182,7 @@ TEST(Report, TheTextSaysTheSameToPeople) {
 }
 
 TEST(Report, BuildersThatDifferAreNamed) {
-  const std::string text = Sample({"ASPNETCORE_HTTP_PORTS=8080"}, Mode::explain).write(as_text);
+  const std::string text = Sample({"ASPNETCORE_HTTP_PORTS=8080"}, Mode::explain).write(as_plain_text);
   EXPECT_THAT(text, HasSubstr("http ANY:8080 (ASPNETCORE_HTTP_PORTS)\n      with wab 10\n"));
   EXPECT_THAT(text, HasSubstr("http LOCAL:5000 (default)\n      with wh 10\n"));
   EXPECT_THAT(text, Not(HasSubstr("changes:")));
