@@ -34,6 +34,7 @@
 #include "shim/path.h"
 #include "shim/policy.h"
 #include "shim/privilege.h"
+#include "shim/process.h"
 #include "shim/report.h"
 #include "shim/runtime.h"
 #include "shim/signals.h"
@@ -108,9 +109,11 @@ Request read_request(const system::System& system, const Start& start) {
 /// The kernel's answers to trial binds, asked for when they are first needed.
 class Kernel {
  public:
-  /// `by_rule`: nothing is tried, since this host and process are not what is asked about.
-  Kernel(const system::System& system, const privilege::Identity& identity, bool by_rule)
-      : system_(system), identity_(identity), by_rule_(by_rule) {}
+  /// `by_rule`: nothing is tried, since this host and process are not what is asked about. `own`: what the app has
+  /// bound already.
+  Kernel(const system::System& system, const privilege::Identity& identity, bool by_rule,
+         std::vector<address::Target> own)
+      : system_(system), identity_(identity), by_rule_(by_rule), own_(std::move(own)) {}
 
   /// Asks for all of these in one trial.
   void ask(const std::vector<address::Target>& targets) {
@@ -119,6 +122,16 @@ class Kernel {
 
   address::Verdict verdict(const address::Target& target) {
     if (by_rule_) return privilege::by_rule(identity_, target);
+    const address::Verdict answer = ask_once(target);
+    // What a running app holds itself is not in its way.
+    const bool own = answer == address::Verdict::taken && std::ranges::any_of(own_, [&](const address::Target& one) {
+                       return address::overlaps(one, target);
+                     });
+    return own ? address::Verdict::allowed : answer;
+  }
+
+ private:
+  address::Verdict ask_once(const address::Target& target) {
     for (const privilege::Trial& trial : trials_) {
       if (trial.has(target)) return trial.verdict(target);
     }
@@ -126,10 +139,10 @@ class Kernel {
     return trials_.back().verdict(target);
   }
 
- private:
   const system::System& system_;
   privilege::Identity identity_;
   bool by_rule_;
+  std::vector<address::Target> own_;
   std::vector<privilege::Trial> trials_;
 };
 
@@ -139,7 +152,6 @@ struct Prediction {
   std::unique_ptr<files::Reader> files;  ///< null where COMMAND is no .NET app that is known
   privilege::Identity identity;
   std::unique_ptr<Kernel> kernel;  ///< what rules.verdict asks
-  std::vector<std::string> notes;  ///< what limits the prediction
   bool capability_not_usable = false;
   hosting::Input input;
   policy::Rules rules;
@@ -269,13 +281,45 @@ void add_findings(diagnosis::Diagnosis& diagnosis, std::vector<Finding> findings
   std::ranges::stable_sort(diagnosis.findings, std::ranges::greater{}, &Finding::severity);
 }
 
-Prediction predict(const system::System& system, const Start& start, const Request& request) {
+/// A process that is running already, where --pid names one.
+struct Running {
+  process::Process process;
+  process::View view;
+  std::string why_no_trial = {};  ///< empty: binds are tried
+
+  explicit Running(process::Process read) : process(std::move(read)), view(process) {}
+};
+
+/// What the process listens on itself.
+std::vector<address::Target> own_targets(const Running* running) {
+  std::vector<address::Target> out;
+  if (running == nullptr || !running->process.listening_is_own) return out;
+  for (const process::Listener& one : running->process.listening) {
+    out.push_back({.bind = address::Bind::ip, .address = one.address, .port = one.port});
+  }
+  return out;
+}
+
+void make_identity(const system::System& system, const Request& request, Running* running, Prediction& prediction) {
+  const options::Options& options = request.options();
+  const options::Assumption assume = options.assume.value_or(options::Assumption{});
+  prediction.identity = running == nullptr ? privilege::predict(system, request.lookup.path, assume)
+                                           : privilege::of_running(system, assume);
+  if (running != nullptr) running->why_no_trial = running->view.why_no_trial(prediction.identity.net_bind_service);
+  const bool by_rule = options.assume || (running != nullptr && !running->why_no_trial.empty());
+  prediction.kernel = std::make_unique<Kernel>(system, prediction.identity, by_rule, own_targets(running));
+}
+
+Prediction predict(const system::System& system, const Start& start, const Request& request,
+                   Running* running = nullptr) {
   const options::Options& options = request.options();
   Prediction prediction;
   const std::span command = std::span(start.argv).subspan(request.command);
   prediction.app = runtime::classify(system, command, request.lookup.path, start.environment);
-  prediction.identity = privilege::predict(system, request.lookup.path, options.assume.value_or(options::Assumption{}));
+  make_identity(system, request, running, prediction);
   prediction.input = make_input(start, request, prediction.app);
+  // Without its environment everything that is said of its endpoints would be made up.
+  if (running != nullptr && !running->process.environment) prediction.input.builders.clear();
   open_files(system, prediction);
   read_code(system, request, prediction);
   prediction.predictions = hosting::predict(prediction.input);
@@ -288,7 +332,6 @@ Prediction predict(const system::System& system, const Start& start, const Reque
                       .keep = options.keep,
                       .expand = options.expand && options.mode == options::Mode::rewrite,
                       .is_dotnet = prediction.app.is_dotnet()};
-  prediction.kernel = std::make_unique<Kernel>(system, prediction.identity, options.assume.has_value());
   prediction.kernel->ask(questions(prediction, options.check != options::Check::no));
   settle_floor(prediction, options);
   prediction.rules.verdict = [&kernel = *prediction.kernel](const address::Target& target) {
@@ -304,33 +347,66 @@ Prediction predict(const system::System& system, const Start& start, const Reque
   prediction.diagnosis = diagnosis::diagnose(situation);
   add_findings(prediction.diagnosis, endpoint_check::check(system, situation), options);
   add_findings(prediction.diagnosis, old_port::check(situation), options);
-  add_findings(prediction.diagnosis, signals::check(system, options.mode), options);
   add_findings(prediction.diagnosis,
                host_files::check(system, prediction.app, command, request.lookup.path, start.environment), options);
-  add_findings(prediction.diagnosis, surroundings::check(system, facts), options);
+  if (running == nullptr && !options.assume) {
+    add_findings(prediction.diagnosis, signals::check(system, options.mode), options);
+    add_findings(prediction.diagnosis, surroundings::check(system, facts), options);
+  }
   std::vector<Finding> invalid = request.invocation.invalid;
   if (options.mode == options::Mode::validate && options.check == options::Check::no) {
     for (Finding& finding : invalid) finding.did = "the app was not started (exit code 78)";
   }
   prediction.diagnosis.findings.insert(prediction.diagnosis.findings.begin(), invalid.begin(), invalid.end());
   if (!invalid.empty()) prediction.diagnosis.refuse = true;
-  if (request.lookup.path.empty()) prediction.diagnosis.findings.push_back(say_absent(system, start, request));
+  if (request.lookup.path.empty() && running == nullptr) {
+    prediction.diagnosis.findings.push_back(say_absent(system, start, request));
+  }
   return prediction;
 }
 
-/// What of another identity or host cannot be judged from here.
-std::vector<std::string> limits_of(const system::System& system, const options::Options& options) {
+/// What of another identity, host or process cannot be judged from here.
+std::vector<std::string> limits_of(const system::System& system, const options::Options& options,
+                                   const Running* running) {
   std::vector<std::string> notes;
-  if (!options.assume) return notes;
-  notes.emplace_back(
-      "no bind was tried: verdicts follow the rule for low ports, and what else holds a port is not known");
-  const system::Ids ids = system.ids();
-  if (options.assume->uid.value_or(ids.effective_uid) != ids.effective_uid ||
-      options.assume->gid.value_or(ids.effective_gid) != ids.effective_gid) {
-    notes.push_back(fmt::format("which files can be read was judged as uid {}, gid {}, not as the assumed ones",
-                                ids.effective_uid, ids.effective_gid));
+  constexpr std::string_view kByRule =
+      "verdicts follow the rule for low ports, and what else holds a port is not known";
+  const system::Ids own = system.ids();
+  system::Ids asked = own;
+  if (running != nullptr) {
+    for (const std::string& one : running->process.unreadable) notes.push_back("not readable: " + finding::quote(one));
+    asked = running->process.ids;
+  }
+  if (options.assume) {
+    notes.push_back(fmt::format("no bind was tried: {}", kByRule));
+    asked.effective_uid = options.assume->uid.value_or(asked.effective_uid);
+    asked.effective_gid = options.assume->gid.value_or(asked.effective_gid);
+  } else if (running != nullptr && !running->why_no_trial.empty()) {
+    notes.push_back(fmt::format("no bind was tried, since {}: {}", running->why_no_trial, kByRule));
+  }
+  if (asked.effective_uid != own.effective_uid || asked.effective_gid != own.effective_gid) {
+    notes.push_back(fmt::format("which files can be read was judged as uid {}, gid {}, not as uid {}, gid {}",
+                                own.effective_uid, own.effective_gid, asked.effective_uid, asked.effective_gid));
   }
   return notes;
+}
+
+/// What the app may bind: as configured, and as its code is likely to change that.
+std::vector<std::vector<address::Target>> outcomes_of(const diagnosis::Situation& situation) {
+  std::vector<std::vector<address::Target>> outcomes;
+  for (const auto* predictions : {&situation.predictions, &situation.code.likely}) {
+    for (const hosting::Prediction& one : *predictions) {
+      auto& outcome = outcomes.emplace_back();
+      for (const kestrel::Endpoint& endpoint : one.lenient().endpoints) outcome.push_back(endpoint.target);
+    }
+  }
+  for (std::size_t i = 0; i < situation.code.likely.size(); ++i) {
+    auto& outcome = outcomes.emplace_back();
+    for (const auto& [call, target] : situation::likely_endpoints(situation.code, situation.code.likely, i)) {
+      outcome.push_back(target);
+    }
+  }
+  return outcomes;
 }
 
 /// Writes what was asked for to stdout: the exit code `code`, or another where that failed.
@@ -348,10 +424,16 @@ int print(system::System& system, const Start& start, const options::Options& op
   return kNotPrinted;
 }
 
+/// `start` is portshim's own.
 int print_check(system::System& system, const Start& start, const Prediction& prediction,
-                const options::Options& options) {
+                const options::Options& options, const Running* running) {
   const diagnosis::Situation situation = situation_of(prediction, options);
-  const report::Report report{.situation = situation, .diagnosis = prediction.diagnosis, .notes = prediction.notes};
+  report::Report report{
+      .situation = situation, .diagnosis = prediction.diagnosis, .notes = limits_of(system, options, running)};
+  if (running != nullptr) {
+    const process::Process& process = running->process;
+    report.running.emplace(report::Running{process, process::compare(process.listening, outcomes_of(situation))});
+  }
   const std::string text = options.check == options::Check::json
                                ? report::as_json(report)
                                : report::as_text(report, wants_colour(system, start, kStdout));
@@ -427,10 +509,7 @@ int run_app(system::System& system, const Start& start, const Request& request) 
   } catch (const std::exception& failure) {
     return give_way(system, start, request, failure.what());
   }
-  if (options.check != options::Check::no) {
-    prediction->notes = limits_of(system, options);
-    return print_check(system, start, *prediction, options);
-  }
+  if (options.check != options::Check::no) return print_check(system, start, *prediction, options, nullptr);
   say(system, start, options, prediction->diagnosis.findings);
   if (options.mode == options::Mode::validate && prediction->diagnosis.refuse) {
     leave_reason(system, options, prediction->diagnosis.findings);
@@ -446,6 +525,74 @@ int install_copy(system::System& system, const Start& start, const options::Opti
   const Finding finding = install::install(system, options.install);
   say(system, start, options, std::array{finding});
   return finding.id == Id::installed ? 0 : kRefused;
+}
+
+/// The process that --pid names cannot be examined.
+int refuse_process(system::System& system, const Start& start, const options::Options& options, std::string what,
+                   std::string why) {
+  const Finding finding{.id = Id::process_not_examined,
+                        .severity = Severity::error,
+                        .what = std::move(what),
+                        .why = std::move(why),
+                        .did = "nothing was examined",
+                        .next = "give the number that the app has in this PID namespace (ps, /proc/*/cmdline)"};
+  say(system, start, options, std::array{finding});
+  return kNotPrinted;
+}
+
+int refuse_unreadable(system::System& system, const Start& start, const options::Options& options,
+                      const system::Error& error) {
+  const pid_t pid = *options.pid;
+  if (error.code == ENOENT || error.code == ESRCH) {
+    return refuse_process(system, start, options, fmt::format("there is no process {}", pid),
+                          finding::quote(error.message()));
+  }
+  if (error.code == ENOEXEC) {
+    return refuse_process(system, start, options, fmt::format("process {} has no command line", pid),
+                          "it is a thread of the kernel, or has ended and was not waited for");
+  }
+  return refuse_process(system, start, options, fmt::format("process {} cannot be read", pid),
+                        finding::quote(error.message()));
+}
+
+/// Some of it cannot be read: without its environment there is no prediction, and nothing to rely on.
+void say_unreadable(const process::Process& process, Prediction& prediction) {
+  if (process.environment) return;
+  prediction.diagnosis.refuse = true;
+  prediction.diagnosis.findings.insert(
+      prediction.diagnosis.findings.begin(),
+      {.id = Id::process_not_examined,
+       .severity = Severity::error,
+       .what = fmt::format("process {} cannot be examined: its environment may not be read", process.pid),
+       .why = "that needs its uid and gid, and no capability that this process lacks (ptrace(2), access mode checking)",
+       .did = "no endpoint was predicted",
+       .next = "ask as the same user: kubectl exec or docker exec in its container, or a debug container with its "
+               "runAsUser; or as root with CAP_SYS_PTRACE"});
+}
+
+/// --check --pid.
+int check_process(system::System& system, const Start& start, const Request& request) {
+  const options::Options& options = request.options();
+  auto read = process::read(system, *options.pid);
+  if (!read) return refuse_unreadable(system, start, options, read.error());
+  Running running(*std::move(read));
+  const Start its_start{.argv = running.process.argv,
+                        .environment = running.process.environment.value_or(std::vector<std::string>{})};
+  Request its_request = request;
+  its_request.command = 0;
+  its_request.lookup.path = running.process.program;
+  Prediction prediction;
+  try {
+    prediction = predict(running.view, its_start, its_request, &running);
+  } catch (const std::exception& failure) {
+    return give_way(system, start, request, failure.what());
+  }
+  if (!process::is_running(system, running.process)) {
+    return refuse_process(system, start, options, fmt::format("process {} ended while it was examined", *options.pid),
+                          "");
+  }
+  say_unreadable(running.process, prediction);
+  return print_check(system, start, prediction, options, &running);
 }
 
 int refuse_set_user_id(system::System& system, const Start& start) {
@@ -474,6 +621,7 @@ int run(system::System& system, const Start& start) {
     return print(system, start, options, options.help ? options::help() : options::version(), 0);
   }
   if (!options.install.empty()) return install_copy(system, start, options);
+  if (options.pid) return check_process(system, start, request);
   if (options.check != options::Check::no) return run_app(system, start, request);
   if (request.lookup.path.empty()) {
     const launch::Failure failure =

@@ -575,7 +575,7 @@ name; all arguments are its own, and options come from variables alone.
 
 Exit codes: COMMAND's own, or
   78   refused (with --check: would not start; with --install: not copied)
-  125  wrong command line, or nothing could be printed
+  125  wrong command line, no such process, or stdout took nothing
   126  COMMAND was found but cannot be executed
   127  COMMAND was not found
 

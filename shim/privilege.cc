@@ -194,6 +194,16 @@ Identity predict(const system::System& system, const std::string& path, const op
   return identity;
 }
 
+Identity of_running(const system::System& system, const options::Assumption& assume) {
+  Identity identity = predict(system, "", assume);
+  const auto process = system.capabilities();
+  const bool as_it_is = !assume.capabilities && assume.uid.value_or(identity.uid) == system.ids().effective_uid;
+  if (!process || !as_it_is) return identity;
+  identity.net_bind_service = (process->effective & system::kNetBindService) != 0;
+  identity.bounding_only = !identity.net_bind_service && (process->bounding & system::kNetBindService) != 0;
+  return identity;
+}
+
 Verdict by_rule(const Identity& identity, const Target& target) {
   if (!is_tried(target)) return Verdict::unknown;
   return identity.net_bind_service || target.port >= identity.port_start ? Verdict::allowed : Verdict::denied;

@@ -39,6 +39,10 @@ struct Identity {
 [[nodiscard]] Identity predict(const system::System& system, const std::string& path,
                                const options::Assumption& assume = {});
 
+/// The same for the process that `system` sees as its own and that is running already: its capabilities are what they
+/// are.
+[[nodiscard]] Identity of_running(const system::System& system, const options::Assumption& assume = {});
+
 /// What the kernel's rule for low ports (inet_bind) says to a bind, where no trial can tell: allowed or denied; unknown
 /// for what has no port.
 [[nodiscard]] address::Verdict by_rule(const Identity& identity, const address::Target& target);

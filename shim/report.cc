@@ -126,7 +126,7 @@ std::string_view describe(const Situation& s, const Target& target, State state)
     case State::denied:
       return by_rule(s) ? "denied there" : "denied here";
     case State::taken:
-      return "taken by another process";
+      return "in use already";
     case State::unavailable:
       return "no address of this host";
     case State::unknown:
@@ -152,6 +152,7 @@ class Json {
     member("verdict", verdict_of(report));
     identity(s);
     texts("notes", report.notes);
+    if (report.running) running(*report.running);
     app(s.app);
     texts("files", s.settings_files);
     predictions("predictions", s.predictions, s.code.likely);
@@ -230,6 +231,33 @@ class Json {
     key(name);
     out_.StartArray();
     for (const std::string& value : values) text(value);
+    out_.EndArray();
+  }
+
+  void running(const Running& running) {
+    number("pid", running.process.pid);
+    truth("listeningIsOwn", running.process.listening_is_own);
+    key("listening");
+    out_.StartArray();
+    for (std::size_t i = 0; i < running.process.listening.size(); ++i) {
+      const process::Listener& listener = running.process.listening[i];
+      out_.StartObject();
+      member("address", listener.address);
+      number("port", listener.port);
+      truth("predicted", running.comparison.predicted[i]);
+      out_.EndObject();
+    }
+    out_.EndArray();
+    key("notListening");
+    out_.StartArray();
+    for (const Target& target : running.comparison.not_listening) {
+      out_.StartObject();
+      member("scheme", address::scheme_of(target));
+      member("bind", to_string(target.bind));
+      member_or_null("address", target.address.empty() ? std::nullopt : std::optional(target.address));
+      number("port", target.port);
+      out_.EndObject();
+    }
     out_.EndArray();
   }
 
@@ -579,6 +607,34 @@ std::string list_endpoints(const Report& report, bool colour) {
          list_likely(s, s.code.likely_after, colour);
 }
 
+/// "[::]:8080" for every address.
+std::string place_of(const process::Listener& listener) {
+  const bool ipv6 = listener.address.contains(':');
+  return fmt::format("{}{}{}:{}", ipv6 ? "[" : "", listener.address, ipv6 ? "]" : "", listener.port);
+}
+
+std::string list_listening(const Running& running, bool predicts, bool colour) {
+  const auto& listening = running.process.listening;
+  std::string out =
+      running.process.listening_is_own ? "it listens on:\n" : "in its network namespace somebody listens on:\n";
+  if (listening.empty()) out += "  no port\n";
+  std::size_t width = 0;
+  for (const process::Listener& one : listening) width = std::max(width, place_of(one).size());
+  for (std::size_t i = 0; i < listening.size(); ++i) {
+    const bool predicted = running.comparison.predicted[i];
+    const std::string state = !predicts   ? ""
+                              : predicted ? in_colour("as predicted", Colour::green, colour)
+                                          : in_colour("not predicted", Colour::yellow, colour);
+    out += predicts ? fmt::format("  {}  {}\n", pad(place_of(listening[i]), width), state)
+                    : fmt::format("  {}\n", place_of(listening[i]));
+  }
+  for (const Target& target : running.comparison.not_listening) {
+    out += fmt::format("  {} on {}, though predicted\n", in_colour("nothing", Colour::yellow, colour),
+                       quote(address::to_string(target)));
+  }
+  return out;
+}
+
 }  // namespace
 
 std::string as_json(const Report& report) {
@@ -588,6 +644,7 @@ std::string as_json(const Report& report) {
 std::string as_text(const Report& report, bool colour) {
   const Situation& s = report.situation;
   std::string out = row("mode:", options::to_string(s.options.mode));
+  if (report.running) out += row("process:", fmt::format("{}, running already", report.running->process.pid));
   out += row("identity:", describe_identity(s));
   out += row("floor:", describe_floor(s));
   out += row("app:", describe_app(s.app));
@@ -596,6 +653,7 @@ std::string as_text(const Report& report, bool colour) {
   for (const std::string& path : s.settings_files) out += row("file:", quote(path));
   for (const std::string& note : report.notes) out += row("note:", note);
   if (!s.predictions.empty()) out += list_endpoints(report, colour);
+  if (report.running) out += list_listening(*report.running, !s.predictions.empty(), colour);
   out += report.diagnosis.findings.empty() ? row("findings:", "none") : "findings:\n";
   for (const finding::Finding& finding : report.diagnosis.findings) out += log::as_text(finding, colour);
   out += row("verdict:", report.diagnosis.refuse ? in_colour("refuse", Colour::red, colour) +

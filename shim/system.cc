@@ -30,6 +30,7 @@
 #include <cstdlib>
 #include <cstring>
 #include <ctime>
+#include <functional>
 #include <memory>
 #include <type_traits>
 #include <utility>
@@ -264,18 +265,19 @@ int restrict_capabilities(bool net_bind_service) {
 }
 
 /// What parent and child share.
-struct TrialWork {
-  std::span<const BindAttempt> attempts;
-  bool net_bind_service;
-  std::vector<int> answers;  ///< errno of the preparation, then one per attempt
+struct ChildWork {
+  int network;               ///< the namespace to enter; -1: the parent's
+  std::function<int()> run;  ///< errno, 0 for success
+  int result = kIncomplete;  ///< what it returned
+  static constexpr int kIncomplete = -1;
 };
 
 /// The child's whole life. It returns, and clone(2) ends it without anything that the parent registered (atexit).
-int run_trial(void* work) {
-  auto& [attempts, net_bind_service, answers] = *static_cast<TrialWork*>(work);
-  const int prepared = restrict_capabilities(net_bind_service);
-  std::ranges::transform(attempts, answers.begin() + 1, try_bind);
-  answers[0] = prepared;  // last: as long as it is not set, the trial is not complete
+int run_child(void* argument) {
+  ChildWork& work = *static_cast<ChildWork*>(argument);
+  const bool entered = work.network < 0 || setns(work.network, CLONE_NEWNET) == 0;
+  // Last: as long as it is not set, the work is not complete.
+  work.result = entered ? work.run() : errno;
   return 0;
 }
 
@@ -303,6 +305,32 @@ void consume(int signal) {
 void reap(pid_t child) {
   while (waitpid(child, nullptr, 0) < 0 && errno == EINTR) {
   }
+}
+
+/// Runs a function in a child process, in the network namespace of the file `network` (empty: this one's): errno of the
+/// function, or of entering. `doing` names it in errors.
+Result<void> run_in_child(const char* doing, const std::string& network, std::function<int()> run) {
+  constexpr std::size_t kStackSize = std::size_t{64} << 10U;
+  Descriptor descriptor;
+  if (!network.empty()) {
+    auto opened = open_path(network, O_RDONLY | O_CLOEXEC);
+    if (!opened) return std::unexpected(opened.error());
+    descriptor = *std::move(opened);
+  }
+  // A process of its own with its own credentials, descriptors and namespaces, in this one's memory, as posix_spawn(3)
+  // makes it: a copy of the memory would take longer than all the rest of a start. This process waits until the child
+  // has ended. Where memory is not shared (user-mode emulation), the work stays incomplete.
+  ChildWork work{.network = descriptor.number(), .run = std::move(run)};
+  const auto stack = std::make_unique_for_overwrite<std::byte[]>(kStackSize);
+  const bool was_pending = is_pending(SIGCHLD);
+  const pid_t child = clone(run_child, stack.get() + kStackSize, CLONE_VM | CLONE_VFORK | SIGCHLD, &work);
+  if (child < 0) return failure("clone", errno);
+  reap(child);
+  // Where SIGCHLD is blocked, this child's would wait for the app.
+  if (!was_pending && is_pending(SIGCHLD)) consume(SIGCHLD);
+  if (work.result == ChildWork::kIncomplete) return failure("trial bind: child ended early", ECHILD);
+  if (work.result != 0) return failure(doing, work.result);
+  return {};
 }
 
 // --- Writing. ---
@@ -571,27 +599,29 @@ Result<void> Linux::try_inotify() const {
 }
 
 Result<std::vector<int>> Linux::try_binds(std::span<const BindAttempt> attempts, bool net_bind_service) const {
-  constexpr int kIncomplete = -1;
-  constexpr std::size_t kStackSize = std::size_t{64} << 10U;
-  // A process of its own with its own credentials and descriptors, in this one's memory, as posix_spawn(3) makes it:
-  // a copy of the memory would take longer than all the rest of a start. This process waits until the child has ended.
-  // Where memory is not shared (user-mode emulation), the answers stay incomplete.
-  TrialWork work{.attempts = attempts,
-                 .net_bind_service = net_bind_service,
-                 .answers = std::vector<int>(attempts.size() + 1, kIncomplete)};
-  const auto stack = std::make_unique_for_overwrite<std::byte[]>(kStackSize);
-  const bool was_pending = is_pending(SIGCHLD);
-  const pid_t child = clone(run_trial, stack.get() + kStackSize, CLONE_VM | CLONE_VFORK | SIGCHLD, &work);
-  if (child < 0) return failure("clone", errno);
-  reap(child);
-  // Where SIGCHLD is blocked, this child's would wait for the app.
-  if (!was_pending && is_pending(SIGCHLD)) consume(SIGCHLD);
+  std::vector<int> answers(attempts.size());
+  const auto done = run_in_child("trial bind: capset", network_, [&] {
+    const int prepared = restrict_capabilities(net_bind_service);
+    std::ranges::transform(attempts, answers.begin(), try_bind);
+    return prepared;
+  });
+  if (!done) return std::unexpected(done.error());
+  return answers;
+}
 
-  const int prepared = work.answers[0];
-  if (prepared == kIncomplete) return failure("trial bind: child ended early", ECHILD);
-  if (prepared != 0) return failure("trial bind: capset", prepared);
-  work.answers.erase(work.answers.begin());
-  return std::move(work.answers);
+Result<void> Linux::reach_network() const {
+  return run_in_child("setns", network_, [] { return 0; });
+}
+
+Result<std::string> Linux::read_network_file(const std::string& path) const {
+  if (network_.empty()) return read_file(path);
+  Result<std::string> content;
+  const auto done = run_in_child("setns", network_, [&] {
+    content = read_file(path);
+    return 0;
+  });
+  if (!done) return std::unexpected(done.error());
+  return content;
 }
 
 std::string Linux::own_path() const {

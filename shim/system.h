@@ -9,6 +9,7 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 namespace portshim::system {
@@ -172,6 +173,14 @@ class System {
 /// The real one.
 class Linux final : public System {
  public:
+  /// From now on trial binds and read_network_file() are those of another network namespace: `file` is
+  /// /proc/PID/ns/net. It is entered in a child process (setns(2)), which needs CAP_SYS_ADMIN.
+  void use_network(std::string file) { network_ = std::move(file); }
+  /// Whether the child process can enter it.
+  [[nodiscard]] Result<void> reach_network() const;
+  /// A file of /proc/sys/net, which every network namespace has its own of.
+  [[nodiscard]] Result<std::string> read_network_file(const std::string& path) const;
+
   [[nodiscard]] Result<std::string> read_file(const std::string& path) const override;
   [[nodiscard]] Result<std::string> read_part(const std::string& path, std::uint64_t offset,
                                               std::size_t length) const override;
@@ -205,6 +214,9 @@ class Linux final : public System {
   Result<void> write(int descriptor, std::string_view text) override;
   void overwrite(const std::string& path, std::string_view text) override;
   [[nodiscard]] bool is_terminal(int descriptor) const override;
+
+ private:
+  std::string network_;  ///< empty: this process's own
 };
 
 }  // namespace portshim::system

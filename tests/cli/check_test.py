@@ -1,8 +1,11 @@
 """--check: the whole prediction on stdout, as text and as JSON, and nothing is started."""
 
 import json
+import os
+import pty
 import shutil
 import socket
+import subprocess
 
 import portshim_test
 from fake_app import APP, LOW_PORTS_ALLOWED, LOW_PORTS_DENIED, PORT_80, REWRITE, UNPRIVILEGED_UID, FakeAppTest
@@ -13,13 +16,15 @@ BUILDERS = ("wab", "slim", "gh", "wh")
 
 # The shape of the object: a type, a set of allowed values, a list of one shape, or members by name. NULLABLE adds null.
 ENDPOINT = {"scheme": {"http", "https"}, "bind": {"any", "localhost", "ip", "unix"}, "address": (str, None),
-            "port": (int, None), "origin": str}
+            "port": (int, None), "origin": str,
+            "verdict": {"ok", "low", "denied", "taken", "unavailable", "unknown"}}
 FAILURE = {"type": str, "message": str, "certain": bool}
 PREDICTION = {"builder": {*BUILDERS, "empty"}, "major": int, "endpoints": [ENDPOINT], "likely": [ENDPOINT],
               "failure": (FAILURE, None)}
 SHAPE = {
     "version": str, "mode": set(MODES), "verdict": {"start", "refuse"},
     "identity": {"uid": int, "gid": int, "netBindService": bool, "unprivilegedPortStart": int, "floor": int},
+    "notes": [str],
     "app": {"kind": {"dotnet", "apphost", "other"}, "assembly": (str, None), "aspNetCore": (bool, None),
             "major": (int, None)},
     "predictions": [PREDICTION],
@@ -63,7 +68,8 @@ class CheckTest(FakeAppTest):
 
     def endpoints(self, env, **how) -> list[dict]:
         """The endpoints of WebApplication."""
-        return next(one for one in self.check(env=env, **how)["predictions"] if one["builder"] == "wab")["endpoints"]
+        report = self.check(env=env, **how)
+        return bound(next(one for one in report["predictions"] if one["builder"] == "wab"))
 
     def predicted(self, report: dict) -> list[tuple[str, int]]:
         return sorted((one["builder"], one["major"]) for one in report["predictions"])
@@ -71,6 +77,11 @@ class CheckTest(FakeAppTest):
 
 def every(builders, majors) -> list[tuple[str, int]]:
     return sorted((builder, major) for builder in builders for major in majors)
+
+
+def bound(prediction: dict) -> list[dict]:
+    """Its endpoints without the verdicts on them."""
+    return [{name: value for name, value in one.items() if name != "verdict"} for one in prediction["endpoints"]]
 
 
 def endpoint(port: int | None, origin: str, scheme: str = "http", bind: str = "any",
@@ -127,11 +138,83 @@ class Output(CheckTest):
                 result = self.run_shim(form, REWRITE, *APP, env=PORT_80)
                 self.assertEqual(result.code, 0)
                 self.assertSilent(result)
-                for part in ("rewrite", "uid 1654", "ASPNETCORE_URLS", "http://+:8080", "PS101", "verdict:  start"):
+                for part in ("rewrite", "uid 1654", "ASPNETCORE_URLS", "http://+:8080", "PS101", "verdict:   start\n"):
                     self.assertIn(part, result.stdout)
         result = self.run_shim("--check", *APP, env=PORT_80)
         self.assertEqual(result.code, 78)
-        self.assertIn("verdict:  refuse", result.stdout)
+        self.assertIn("verdict:   refuse", result.stdout)
+
+    def test_text_is_read_in_half_a_minute(self):
+        result = self.run_shim("--check", REWRITE, *APP, env={"ASPNETCORE_URLS": "http://+:80;http://127.0.0.1:5000"})
+        head, _, tail = result.stdout.partition("findings:\n")
+        self.assertEqual(head.splitlines(), [
+            "mode:      rewrite",
+            "identity:  uid 1654, gid 1654, without CAP_NET_BIND_SERVICE; net.ipv4.ip_unprivileged_port_start=1024",
+            "floor:     1024: without the capability the host allows no lower port",
+            "app:       dotnet App.dll",
+            "framework: ASP.NET Core 10",
+            "builder:   not known, App.deps.json: No such file or directory: wab, slim, gh, wh are predicted"
+            if "App.deps.json" in head else head.splitlines()[5],
+            "endpoints, unless the app sets its ports in code:",
+            "  whatever builder and version the app uses:",
+            "    http ANY:80          low: denied here  ASPNETCORE_URLS",
+            "    http 127.0.0.1:5000  ok here           ASPNETCORE_URLS",
+            "changes:",
+            "  set ASPNETCORE_URLS: 'http://+:80;http://127.0.0.1:5000' becomes "
+            "'http://+:8080;http://127.0.0.1:5000'",
+            "endpoints after them:",
+            "  whatever builder and version the app uses:",
+            "    http ANY:8080        ok here  ASPNETCORE_URLS",
+            "    http 127.0.0.1:5000  ok here  ASPNETCORE_URLS"])
+        self.assertTrue(tail.endswith("\nverdict:   start\n"), tail)
+
+    def run_plainly(self, *words, stdout, **env: str) -> subprocess.CompletedProcess:
+        """As whoever runs the tests, on that stdout."""
+        return subprocess.run([self.binary, *words, *APP], cwd=self.app, stdout=stdout, stderr=subprocess.PIPE,
+                              env={"PATH": str(self.app), **env}, check=False)
+
+    def terminal_output(self, **env: str) -> str:
+        ours, theirs = pty.openpty()
+        try:
+            self.run_plainly("--check", stdout=theirs, **env)
+        finally:
+            os.close(theirs)
+        text = b""
+        while True:
+            try:
+                piece = os.read(ours, 65536)
+            except OSError:  # the end, as Linux tells it of a terminal
+                break
+            if not piece:
+                break
+            text += piece
+        os.close(ours)
+        return text.decode()
+
+    def test_text_has_colour_on_a_terminal_that_wants_it(self):
+        self.assertIn("\x1b[32mok here\x1b[0m", self.terminal_output(TERM="xterm"))
+        for env in ({"TERM": "dumb"}, {}, {"TERM": "xterm", "NO_COLOR": "1"}):
+            with self.subTest(env=env):
+                text = self.terminal_output(**env)
+                self.assertIn("verdict:", text)
+                self.assertNotIn("\x1b", text)
+        self.assertNotIn("\x1b", self.run_shim("--check", *APP, env={"TERM": "xterm"}).stdout)
+
+    def test_a_report_that_cannot_be_written_is_a_failure(self):
+        for words in (("--check",), ("--check=json",), ("--help",), ("--version",)):
+            with self.subTest(words=words), open("/dev/full", "wb") as full:
+                result = self.run_plainly(*words, stdout=full)
+                self.assertEqual(result.returncode, 125)
+                [finding] = portshim_test.parse_findings(result.stderr.decode())
+                self.assertEqual((finding.id, finding.severity), ("PS906", "error"))
+                self.assertIn("No space left on device", finding.why)
+
+    def test_user_info_of_urls_is_masked(self):
+        result = self.run_shim("--check=json", REWRITE, *APP, "--urls=http://user:secret@+:81",
+                               env={"ASPNETCORE_URLS": "http://user:secret@+:80", "URLS": "ftp://user:secret@x"})
+        self.assertNotIn("secret", result.stdout)
+        self.assertEqual([(one["old"], one["new"]) for one in result.json["edits"] if one["kind"] == "argument"],
+                         [("--urls=http://***@+:81", "--urls=http://***@+:8081")])
 
     def test_nothing_is_started(self):
         witness = self.directory / "witness"
@@ -209,6 +292,68 @@ class Identity(CheckTest):
                 identity = self.check(f"--floor={floor}", stage=stage)["identity"]
                 self.assertEqual(tuple(identity[name] for name in ("uid", "gid", "netBindService",
                                                                    "unprivilegedPortStart", "floor")), expected)
+
+
+class Assume(CheckTest):
+    """--assume: this image there."""
+
+    def identity_of(self, assume: str, **how) -> tuple:
+        identity = self.check(f"--assume={assume}", **how)["identity"]
+        return tuple(identity[name] for name in ("uid", "gid", "netBindService", "unprivilegedPortStart", "floor"))
+
+    def test_each_part_takes_the_place_of_what_is_here(self):
+        root = as_root() | Stage(namespace=self.denying)
+        for assume, stage, expected in (
+                ("uid=1654,gid=1654,caps=none,start=1024", root, (1654, 1654, False, 1024, 1024)),
+                ("uid=1654", root, (1654, 0, False, 1024, 1024)),
+                ("caps=none", root, (0, 0, False, 1024, 1024)),
+                ("start=0", root, (0, 0, True, 0, 0)),
+                ("gid=5", None, (UNPRIVILEGED_UID, 5, False, 1024, 1024)),
+                ("caps=net_bind_service", None, (UNPRIVILEGED_UID, UNPRIVILEGED_UID, True, 1024, 0)),
+                ("caps=all", None, (UNPRIVILEGED_UID, UNPRIVILEGED_UID, True, 1024, 0)),
+                ("start=80", None, (UNPRIVILEGED_UID, UNPRIVILEGED_UID, False, 80, 1024)),
+                ("uid=0", as_uid(UNPRIVILEGED_UID, bounding=NET_BIND_SERVICE) | Stage(namespace=self.denying),
+                 (0, UNPRIVILEGED_UID, True, 1024, 0)),
+                ("uid=0", None, (0, UNPRIVILEGED_UID, False, 1024, 1024))):
+            with self.subTest(assume=assume, stage=stage):
+                self.assertEqual(self.identity_of(assume, stage=stage), expected)
+
+    def test_it_decides_what_is_low(self):
+        root = as_root() | Stage(namespace=self.denying)
+        self.assertEqual(self.check(env=PORT_80, stage=root)["verdict"], "start")
+        self.assertEqual(self.check("--assume=uid=1654", env=PORT_80, stage=root)["verdict"], "refuse")
+        self.assertEqual(self.check("--assume=caps=net_bind_service", env=PORT_80)["verdict"], "start")
+        self.assertEqual(self.check("--assume=start=0", "--floor=kernel", env=PORT_80)["verdict"], "start")
+        self.assertEqual(self.check("--assume=start=0", env=PORT_80)["verdict"], "refuse")
+
+    def test_no_trial_bind_decides(self):
+        """What holds a port here says nothing of there."""
+        namespace = NetworkNamespace(LOW_PORTS_DENIED)
+        with namespace.entered():
+            self.enterContext(socket.create_server(("0.0.0.0", 8080)))
+        stage, env = as_uid(UNPRIVILEGED_UID) | Stage(namespace=namespace), {"ASPNETCORE_URLS": "http://+:8080"}
+        for options, verdict in (((), "taken"), (("--assume=uid=1654",), "ok")):
+            with self.subTest(options=options):
+                [first, *_] = self.check(*options, env=env, stage=stage)["predictions"]
+                self.assertEqual([one["verdict"] for one in first["endpoints"]], [verdict])
+
+    def test_what_it_cannot_judge_is_said_in_one_line(self):
+        text = self.run_shim("--check", "--assume=uid=1000,start=80", *APP).stdout
+        self.assertIn("identity:  uid 1000 (assumed), gid 1654, without CAP_NET_BIND_SERVICE; "
+                      "net.ipv4.ip_unprivileged_port_start=80 (assumed)\n", text)
+        self.assertIn("note:      which files can be read was judged as uid 1654, gid 1654, not as uid 1000, gid 1654\n",
+                      text)
+        self.assertNotIn("which files", self.run_shim("--check", "--assume=uid=1654,start=80", *APP).stdout)
+
+    def test_what_is_no_assumption_is_a_wrong_command_line(self):
+        for assume in ("uid=root", "caps=some", "start=65536", "nonsense", "uid=1,"):
+            with self.subTest(assume=assume):
+                result = self.run_shim("--check", f"--assume={assume}", *APP)
+                self.assertRefused(result, 125, f"--assume={assume} is not valid (valid: one or more of uid=N, gid=N, "
+                                   "caps=none|all|net_bind_service, start=PORT, each once, as uid=1654,caps=none)")
+
+    def test_it_goes_with_check_only(self):
+        self.assertRefused(self.run_shim("--assume=uid=1", *APP), 125, "--assume goes with --check only")
 
 
 class App(CheckTest):
@@ -340,8 +485,8 @@ class Edits(CheckTest):
 
     def test_after_is_the_prediction_with_the_edits_applied(self):
         report = self.check(REWRITE, env=PORT_80)
-        self.assertEqual([one["endpoints"] for one in report["predictions"]], 4 * [[endpoint(80, "ASPNETCORE_URLS")]])
-        self.assertEqual([one["endpoints"] for one in report["after"]], 4 * [[endpoint(8080, "ASPNETCORE_URLS")]])
+        self.assertEqual([bound(one) for one in report["predictions"]], 4 * [[endpoint(80, "ASPNETCORE_URLS")]])
+        self.assertEqual([bound(one) for one in report["after"]], 4 * [[endpoint(8080, "ASPNETCORE_URLS")]])
         self.assertEqual([one["builder"] for one in report["after"]],
                          [one["builder"] for one in report["predictions"]])
 

@@ -22,8 +22,7 @@ VALID = {"mode": "off, explain, validate, rewrite", "floor": "portable, kernel, 
          "log-level": "warning, info, error, debug", "check": "text, json"}
 VALUE = {"mode": "rewrite", "floor": "kernel", "map": "80:5000", "code": "off", "log-format": "text",
          "log-level": "info"}
-LATER = {"pid": "1", "assume": "uid=1",
-         "grace": "5", "signal-map": "TERM:INT", "exit-map": "143:0", "guard": "strict", "user": "app"}
+LATER = {"grace": "5", "signal-map": "TERM:INT", "exit-map": "143:0", "guard": "strict", "user": "app"}
 LATER_SWITCHES = ("init", "group", "keep-net-bind")
 
 
@@ -370,10 +369,10 @@ class Information(OptionsTest):
         self.assertTrue(result.stdout.startswith("usage: portshim [OPTIONS] [--] COMMAND [ARG...]\n"))
         for option, variable in VARIABLES.items():
             self.assertRegex(result.stdout, rf"(?m)^--{option} +{variable} ")
-        for option in ("check", "install", "help", "version"):
+        for option in ("check", "install", "pid", "assume", "help", "version"):
             self.assertRegex(result.stdout, rf"(?m)^--{option} ")
         listed = re.findall(r"(?m)^--([a-z-]+)", result.stdout)
-        self.assertEqual(set(listed), {*VARIABLES, "check", "install", "help", "version"})
+        self.assertEqual(set(listed), {*VARIABLES, "check", "install", "pid", "assume", "help", "version"})
         for later in (*LATER, *LATER_SWITCHES):
             self.assertNotRegex(result.stdout, rf"--{later}\b(?!-)")
 

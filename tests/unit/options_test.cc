@@ -451,11 +451,76 @@ TEST(TerminationLog, IsKubernetesOwnUnlessAnotherIsNamed) {
             "PS902: --termination-log= is not valid (valid: the path of a file)");
 }
 
+// --- What --check asks ---
+
+TEST(Assume, TakesItsPartsInAnyOrderAndCase) {
+  const auto assumed = [](const std::string& text) {
+    const Invocation result = with_options({"--check", "--assume=" + text});
+    EXPECT_EQ(refused(result), "") << text;
+    return result.options.assume.value_or(Assumption{});
+  };
+  EXPECT_EQ(assumed("uid=1654,caps=none,start=1024"),
+            (Assumption{.uid = 1654, .gid = {}, .capabilities = Capabilities::none, .port_start = 1024}));
+  EXPECT_EQ(assumed("START=0,Gid=0"), (Assumption{.uid = {}, .gid = 0, .capabilities = {}, .port_start = 0}));
+  EXPECT_EQ(assumed("caps=ALL").capabilities, Capabilities::all);
+  EXPECT_EQ(assumed("caps=net_bind_service").capabilities, Capabilities::net_bind_service);
+  EXPECT_EQ(assumed("uid=2147483647").uid, 2147483647U);
+}
+
+TEST(Assume, RefusesWhatIsNoSuchPartAndNamesTheValidOnes) {
+  for (const char* text : {"",
+                           "uid",
+                           "uid=",
+                           "uid=-1",
+                           "uid=+1",
+                           "uid= 1",
+                           "uid=app",
+                           "uid=0x0",
+                           "uid=2147483648",
+                           "uid=4294967296",
+                           "caps=some",
+                           "caps=",
+                           "start=65536",
+                           "start=-1",
+                           "uid=1,",
+                           ",uid=1",
+                           "uid=1,uid=1",
+                           "caps=none,caps=none",
+                           "user=1",
+                           "uid=1 caps=none",
+                           "uid=1;caps=none"}) {
+    const Invocation result = with_options({"--check", std::string("--assume=") + text});
+    EXPECT_THAT(refused(result), HasSubstr("uid=N, gid=N, caps=none|all|net_bind_service, start=PORT")) << text;
+    EXPECT_EQ(result.refusal_code, 125);
+  }
+}
+
+TEST(Assume, GoesWithCheckOnly) {
+  EXPECT_EQ(refused(with_options({"--assume=uid=1"})), "PS902: --assume goes with --check only");
+}
+
+TEST(Pid, NamesTheProcessInPlaceOfCommand) {
+  const Invocation result = parse(Strings{"portshim", "--check", "--pid=17"}, {});
+  EXPECT_EQ(refused(result), "");
+  EXPECT_EQ(result.options.pid, 17);
+  EXPECT_EQ(parse(Strings{"portshim", "--pid", "17", "--check=json"}, {}).options.pid, 17);
+  EXPECT_EQ(refused(parse(Strings{"portshim", "--check", "--pid=17", "app"}, {})),
+            "PS902: --pid names what to examine, and so does COMMAND");
+  EXPECT_EQ(refused(parse(Strings{"portshim", "--pid=17"}, {})), "PS902: --pid goes with --check only");
+}
+
+TEST(Pid, IsAPositiveNumber) {
+  for (const char* text : {"", "0", "-1", "self", "1x", "2147483648", "+1"}) {
+    const Invocation result = parse(Strings{"portshim", "--check", std::string("--pid=") + text}, {});
+    EXPECT_THAT(refused(result), HasSubstr("the number of a running process")) << text;
+  }
+}
+
 // --- Later versions ---
 
 TEST(LaterVersions, TheirOptionsAreRefused) {
-  for (const std::string option : {"--pid", "--assume", "--init", "--grace", "--group", "--signal-map", "--exit-map",
-                                   "--guard", "--user", "--keep-net-bind"}) {
+  for (const std::string option :
+       {"--init", "--grace", "--group", "--signal-map", "--exit-map", "--guard", "--user", "--keep-net-bind"}) {
     EXPECT_EQ(refused(with_options({option + "=x"})), "PS904: " + option + ": not in this version");
     EXPECT_EQ(refused(parse(Strings{"portshim", option}, {})), "PS904: " + option + ": not in this version");
   }
@@ -764,7 +829,7 @@ Strings lines(const std::string& text) {
 }
 
 TEST(Help, FitsAScreen) {
-  EXPECT_LE(lines(help()).size(), 60U);
+  EXPECT_LE(lines(help()).size(), 66U);
   for (const std::string& line : lines(help())) EXPECT_LE(line.size(), 100U) << line;
   EXPECT_TRUE(help().ends_with("\n"));
   EXPECT_FALSE(help().ends_with("\n\n"));
@@ -786,6 +851,8 @@ TEST(Help, HasOneLineForEveryOptionWithItsVariable) {
                                                                  {"--log-level ", " PORTSHIM_LOG_LEVEL "},
                                                                  {"--check ", " text, json"},
                                                                  {"--install ", " the path of a file"},
+                                                                 {"--pid ", ""},
+                                                                 {"--assume ", " uid=N"},
                                                                  {"--help ", ""},
                                                                  {"--version ", ""}};
   for (const auto& [option, variable] : options) {
@@ -802,8 +869,8 @@ TEST(Help, ExplainsModesAndExitCodes) {
 }
 
 TEST(Help, LeavesOutLaterVersions) {
-  for (const char* option : {"--pid", "--assume", "--init", "--grace", "--group", "--signal-map", "--exit-map",
-                             "--guard", "--user", "--keep-net-bind"})
+  for (const char* option :
+       {"--init", "--grace", "--group", "--signal-map", "--exit-map", "--guard", "--user", "--keep-net-bind"})
     EXPECT_THAT(help(), Not(HasSubstr(option)));
 }
 

@@ -71,7 +71,7 @@ TEST(Report, TheSettingsFilesThatWereFoundAreListed) {
   const auto json = json_of(sample);
   ASSERT_EQ(json["files"].Size(), 2U);
   EXPECT_STREQ(json["files"][1].GetString(), "/app/appsettings.Production.json");
-  EXPECT_THAT(sample.write(as_plain_text), testing::HasSubstr("file:     /app/appsettings.json\n"));
+  EXPECT_THAT(sample.write(as_plain_text), testing::HasSubstr("file:      /app/appsettings.json\n"));
 }
 
 TEST(Report, AVariableThatIsNewHasNoOldValue) {
@@ -175,17 +175,100 @@ TEST(Report, TheJsonIsValidWhateverTheEnvironmentHolds) {
 
 TEST(Report, TheTextSaysTheSameToPeople) {
   const std::string text = Sample({"ASPNETCORE_URLS=http://+:80"}, Mode::rewrite).write(as_plain_text);
-  EXPECT_THAT(text, HasSubstr("identity: uid 1654, gid 1000, CAP_NET_BIND_SERVICE not effective"));
-  EXPECT_THAT(text, HasSubstr("http ANY:80 (ASPNETCORE_URLS)\n      whatever builder and version the app uses"));
-  EXPECT_THAT(text, HasSubstr("set ASPNETCORE_URLS: 'http://+:80' becomes 'http://+:8080'"));
-  EXPECT_THAT(text, HasSubstr("verdict:  start"));
+  EXPECT_THAT(text, HasSubstr("mode:      rewrite\n"
+                              "identity:  uid 1654, gid 1000, without CAP_NET_BIND_SERVICE; "
+                              "net.ipv4.ip_unprivileged_port_start=1024\n"
+                              "floor:     1024: without the capability the host allows no lower port\n"
+                              "app:       dotnet App.dll\n"
+                              "framework: ASP.NET Core 10\n"
+                              "builder:   not known"));
+  EXPECT_THAT(text, HasSubstr("  whatever builder and version the app uses:\n"
+                              "    http ANY:80  low: denied here  ASPNETCORE_URLS\n"));
+  EXPECT_THAT(text, HasSubstr("changes:\n  set ASPNETCORE_URLS: 'http://+:80' becomes 'http://+:8080'\n"
+                              "endpoints after them:\n"));
+  EXPECT_THAT(text, HasSubstr("    http ANY:8080  ok here  ASPNETCORE_URLS\n"));
+  EXPECT_THAT(text, testing::EndsWith("verdict:   start\n"));
 }
 
 TEST(Report, BuildersThatDifferAreNamed) {
   const std::string text = Sample({"ASPNETCORE_HTTP_PORTS=8080"}, Mode::explain).write(as_plain_text);
-  EXPECT_THAT(text, HasSubstr("http ANY:8080 (ASPNETCORE_HTTP_PORTS)\n      with wab 10\n"));
-  EXPECT_THAT(text, HasSubstr("http LOCAL:5000 (default)\n      with wh 10\n"));
+  EXPECT_THAT(text, HasSubstr("  with wab 10:\n    http ANY:8080    ok here  ASPNETCORE_HTTP_PORTS\n"
+                              "  with wh 10:\n    http LOCAL:5000  ok here  default\n"));
   EXPECT_THAT(text, Not(HasSubstr("changes:")));
+}
+
+TEST(Report, EveryVerdictOfTheKernelHasItsWord) {
+  Sample sample(
+      {"ASPNETCORE_URLS=http://+:8001;http://+:8002;http://10.0.0.1:8003;http://+:8004;http://+:0;http://unix:/s"},
+      Mode::explain);
+  sample.rules.verdict = [](const Target& target) {
+    return target.port == 8001   ? Verdict::allowed
+           : target.port == 8002 ? Verdict::taken
+           : target.port == 8003 ? Verdict::unavailable
+                                 : Verdict::unknown;
+  };
+  const auto json = json_of(sample);
+  Words words;
+  for (const auto& endpoint : json["predictions"][0]["endpoints"].GetArray()) {
+    words.emplace_back(endpoint["verdict"].GetString());
+  }
+  EXPECT_THAT(words, testing::ElementsAre("ok", "taken", "unavailable", "unknown", "ok", "unknown"));
+  EXPECT_THAT(sample.write(as_plain_text),
+              HasSubstr("    http ANY:8001        ok here                  ASPNETCORE_URLS\n"
+                        "    http ANY:8002        in use already           ASPNETCORE_URLS\n"
+                        "    http 10.0.0.1:8003   no address of this host  ASPNETCORE_URLS\n"
+                        "    http ANY:8004        not tried                ASPNETCORE_URLS\n"
+                        "    http ANY:0           ok: any free port        ASPNETCORE_URLS\n"
+                        "    http unix:/s         not tried                ASPNETCORE_URLS\n"));
+}
+
+TEST(Report, ColourIsThatOfTheVerdictsAlone) {
+  const Sample sample({"ASPNETCORE_URLS=http://+:80"}, Mode::explain);
+  const std::string text = sample.write([](const Report& report) { return as_text(report, true); });
+  EXPECT_THAT(text, HasSubstr("http ANY:80  \x1b[31mlow: denied here\x1b[0m  ASPNETCORE_URLS"));
+  EXPECT_THAT(text, HasSubstr("verdict:   \x1b[31mrefuse\x1b[0m: "));
+  EXPECT_THAT(sample.write(as_plain_text), Not(HasSubstr("\x1b")));
+}
+
+TEST(Report, UserInfoOfUrlsIsMaskedAndTheRestOfAValueIsNot) {
+  const std::string tail(300, 'x');
+  const Sample sample({"ASPNETCORE_URLS=http://user:secret@+:80;http://+:81/" + tail}, Mode::rewrite);
+  EXPECT_THAT(sample.write(as_json), Not(HasSubstr("secret")));
+  EXPECT_THAT(sample.write(as_plain_text), Not(HasSubstr("secret")));
+  const auto json = json_of(sample);
+  ASSERT_EQ(json["edits"].Size(), 1U);
+  EXPECT_EQ(json["edits"][0]["old"].GetString(), "http://***@+:80;http://+:81/" + tail);
+}
+
+TEST(Report, TheListenersOfARunningProcessStandBesideThePrediction) {
+  const Sample sample({"ASPNETCORE_URLS=http://+:8080"}, Mode::explain);
+  process::Process running;
+  running.pid = 17;
+  running.listening = {{.address = "::", .port = 8080}, {.address = "127.0.0.1", .port = 9090}};
+  running.listening_is_own = true;
+  const auto write = [&](std::string (*format)(const Report&)) {
+    return sample.write([&](const Report& report) {
+      Report with = report;
+      with.notes = {"not readable: program: Permission denied"};
+      with.running.emplace(Running{running, {.predicted = {true, false}, .not_listening = {{.port = 8081}}}});
+      return format(with);
+    });
+  };
+  const std::string text = write(as_plain_text);
+  EXPECT_THAT(text, HasSubstr("process:   17, running already\n"));
+  EXPECT_THAT(text, HasSubstr("note:      not readable: program: Permission denied\n"));
+  EXPECT_THAT(text, HasSubstr("it listens on:\n"
+                              "  [::]:8080       as predicted\n"
+                              "  127.0.0.1:9090  not predicted\n"
+                              "  nothing on http ANY:8081, though predicted\n"));
+  rapidjson::Document json;
+  json.Parse(write(as_json).c_str());
+  EXPECT_EQ(json["pid"].GetInt(), 17);
+  EXPECT_STREQ(json["listening"][1]["address"].GetString(), "127.0.0.1");
+  EXPECT_EQ(json["listening"][1]["port"].GetInt(), 9090);
+  EXPECT_FALSE(json["listening"][1]["predicted"].GetBool());
+  EXPECT_EQ(json["notListening"][0]["port"].GetInt(), 8081);
+  EXPECT_STREQ(json["notes"][0].GetString(), "not readable: program: Permission denied");
 }
 
 }  // namespace

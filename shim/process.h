@@ -1,0 +1,110 @@
+// A running process, as --check --pid examines it: what it was started with, and the system as it sees it.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "shim/address.h"
+#include "shim/system.h"
+
+namespace portshim::process {
+
+/// A listening TCP socket.
+struct Listener {
+  std::string address;  ///< as .NET prints it
+  std::uint16_t port = 0;
+  std::uint64_t inode = 0;
+};
+
+/// What /proc/PID says (proc_pid(5)). What may not be read is empty or nothing, and in `unreadable`.
+struct Process {
+  pid_t pid = 0;
+  std::string start_time;  ///< tells it from a later process with its number
+  std::vector<std::string> argv;
+  std::optional<std::vector<std::string>> environment;  ///< as it was at its execve
+  std::string program;                                  ///< the path of its executable below its root
+  std::string root;                ///< its root directory as this process sees it; "/" for the same
+  std::string directory;           ///< its working directory below its root
+  bool directory_deleted = false;  ///< then `directory` is empty
+  system::Ids ids;
+  system::ProcessCapabilities capabilities;
+  std::vector<Listener> listening;      ///< each address and port once, sorted by port
+  bool listening_is_own = false;        ///< false: they are all of its network namespace, whoever holds them
+  std::vector<std::string> unreadable;  ///< "environment: Permission denied"
+};
+
+/// Reads it. The error says why there is nothing to examine: there is no such process (ENOENT), or it has no command
+/// line (ENOEXEC), as kernel threads and processes that have ended.
+[[nodiscard]] system::Result<Process> read(const system::System& system, pid_t pid);
+
+/// True while the process that was read is still there.
+[[nodiscard]] bool is_running(const system::System& system, const Process& process);
+
+/// The listening sockets in the text of /proc/PID/net/tcp or tcp6.
+[[nodiscard]] std::vector<Listener> parse_listeners(std::string_view text);
+
+/// Endpoints that were predicted, and sockets that listen.
+struct Comparison {
+  std::vector<bool> predicted;                 ///< for each listener: in some outcome
+  std::vector<address::Target> not_listening;  ///< in every outcome, and nothing listens there
+};
+/// Each outcome is what the process may bind.
+[[nodiscard]] Comparison compare(std::span<const Listener> listening,
+                                 std::span<const std::vector<address::Target>> outcomes);
+
+/// The system as the process sees it. Paths lead below its root, whatever links are on the way (openat2(2),
+/// RESOLVE_IN_ROOT); ids and capabilities are its own; trial binds and the files of /proc/sys/net are those of its
+/// network namespace. Permissions are those of this process. It cannot write or execute.
+class View final : public system::System {
+ public:
+  explicit View(const Process& process);
+  View(const View&) = delete;
+  View& operator=(const View&) = delete;
+  ~View() override;
+
+  /// Why no trial bind can say what the process is allowed to bind; empty: it can.
+  [[nodiscard]] std::string why_no_trial(bool net_bind_service) const;
+
+  [[nodiscard]] system::Result<std::string> read_file(const std::string& path) const override;
+  [[nodiscard]] system::Result<std::string> read_part(const std::string& path, std::uint64_t offset,
+                                                      std::size_t length) const override;
+  [[nodiscard]] system::Result<system::FileStatus> status(const std::string& path, bool follow = true) const override;
+  [[nodiscard]] system::Result<void> executable(const std::string& path) const override;
+  [[nodiscard]] system::Result<void> readable(const std::string& path) const override;
+  [[nodiscard]] system::Result<std::vector<std::string>> list(const std::string& directory) const override;
+  [[nodiscard]] system::Result<std::string> read_link(const std::string& path) const override;
+  [[nodiscard]] system::Result<std::string> real_path(const std::string& path) const override;
+  [[nodiscard]] system::Result<std::string> current_directory() const override;
+  [[nodiscard]] system::Result<system::MountFlags> mount_flags(const std::string& path) const override;
+  [[nodiscard]] system::Result<std::optional<system::FileCapabilities>> file_capabilities(
+      const std::string& path) const override;
+  [[nodiscard]] system::Ids ids() const override;
+  [[nodiscard]] system::Result<system::ProcessCapabilities> capabilities() const override;
+  [[nodiscard]] std::uint16_t elf_machine() const override;
+  [[nodiscard]] system::Result<std::vector<int>> try_binds(std::span<const system::BindAttempt> attempts,
+                                                           bool net_bind_service) const override;
+  [[nodiscard]] system::Error execute(const std::string& path, const std::vector<std::string>& argv,
+                                      const std::vector<std::string>& environment) override;
+  system::Result<void> write(int descriptor, std::string_view text) override;
+  [[nodiscard]] bool is_terminal(int descriptor) const override;
+
+ private:
+  /// Opens a path below the root for no more than to name it, and hands the name to `call`.
+  template <typename Function>
+  auto at(const std::string& path, bool follow, Function call) const -> decltype(call(std::string{}));
+  [[nodiscard]] system::Result<int> open(const std::string& path, bool follow) const;
+
+  const Process& process_;
+  system::Linux host_;
+  int root_ = -1;
+  int root_error_ = 0;
+  std::string network_problem_;  ///< why its network namespace is out of reach; empty: it is not
+  bool same_user_namespace_ = true;
+};
+
+}  // namespace portshim::process
