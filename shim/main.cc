@@ -318,10 +318,10 @@ Prediction predict(const system::System& system, const Start& start, const Reque
   prediction.app = runtime::classify(system, command, request.lookup.path, start.environment);
   make_identity(system, request, running, prediction);
   prediction.input = make_input(start, request, prediction.app);
-  // Without its environment everything that is said of its endpoints would be made up.
-  if (running != nullptr && !running->process.environment) prediction.input.builders.clear();
   open_files(system, prediction);
   read_code(system, request, prediction);
+  // Without its environment everything that is said of its endpoints would be made up.
+  if (running != nullptr && !running->process.environment) prediction.input.builders.clear();
   prediction.predictions = hosting::predict(prediction.input);
   prediction.code.likely = likely::predict(prediction.input, prediction.code.calls);
   prediction.code.hidden = likely::predict_hidden(prediction.input, prediction.code.calls, prediction.code.likely);

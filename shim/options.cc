@@ -549,8 +549,8 @@ OPTION        VARIABLE             VALUES, the default first
                                    print the whole prediction on stdout, start nothing
 --install                          the path of a file or a directory to copy this binary to
 --pid                              with --check: a running process to examine, in place of COMMAND
---assume                           uid=N, gid=N, caps=none|all|net_bind_service, start=PORT, by commas
-                                   with --check: predict for this identity and host
+--assume                           uid=N, gid=N, caps=none|all|net_bind_service, start=PORT
+                                   with --check: predict for these, joined by commas
 --help                             print this
 --version                          print the version
 Booleans are 0, false, no, off and 1, true, yes, on.

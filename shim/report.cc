@@ -583,7 +583,7 @@ std::string describe_builder(const Situation& s) {
                           : s.code.calls.empty() && s.app.is_dotnet()
                               ? "the app's code makes no host that portshim knows"
                               : "";
-  return fmt::format("not known{}{}: {} are predicted", why.empty() ? "" : ", ", why, all);
+  return fmt::format("not known{}: {} are predicted", why.empty() ? "" : " (" + why + ")", all);
 }
 
 std::string text_of(const edit::Edit& edit) {

@@ -169,6 +169,8 @@ Target on(Bind bind, std::uint16_t port, std::string address = "") {
   return {.bind = bind, .address = std::move(address), .port = port};
 }
 
+using Outcomes = std::vector<std::vector<Target>>;
+
 TEST(Comparison, ASocketIsPredictedWhereABindMakesIt) {
   struct Case {
     Listener listener;
@@ -187,14 +189,14 @@ TEST(Comparison, ASocketIsPredictedWhereABindMakesIt) {
                                            {{"10.0.0.2", 80}, on(Bind::ip, 80, "10.0.0.1"), false},
                                            {{"::", 40000}, on(Bind::any, 0), true},
                                            {{"127.0.0.1", 40000}, on(Bind::any, 0), false}}) {
-    const auto comparison = compare(std::vector{one.listener}, std::vector{std::vector{one.target}});
+    const auto comparison = compare(std::vector{one.listener}, Outcomes{{one.target}});
     EXPECT_THAT(comparison.predicted, ElementsAre(one.predicted)) << one.listener.address << " " << one.listener.port;
     EXPECT_EQ(comparison.not_listening.empty(), one.predicted);
   }
 }
 
 TEST(Comparison, OnlyWhatEveryOutcomeHasIsMissed) {
-  const std::vector<std::vector<Target>> outcomes{{on(Bind::any, 80), on(Bind::any, 81)}, {on(Bind::any, 81)}};
+  const Outcomes outcomes{{on(Bind::any, 80), on(Bind::any, 81)}, {on(Bind::any, 81)}};
   const auto comparison = compare({}, outcomes);
   EXPECT_THAT(comparison.not_listening, ElementsAre(on(Bind::any, 81)));
   EXPECT_THAT(compare({}, {}).not_listening, IsEmpty());

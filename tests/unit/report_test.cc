@@ -214,12 +214,12 @@ TEST(Report, EveryVerdictOfTheKernelHasItsWord) {
   }
   EXPECT_THAT(words, testing::ElementsAre("ok", "taken", "unavailable", "unknown", "ok", "unknown"));
   EXPECT_THAT(sample.write(as_plain_text),
-              HasSubstr("    http ANY:8001        ok here                  ASPNETCORE_URLS\n"
-                        "    http ANY:8002        in use already           ASPNETCORE_URLS\n"
-                        "    http 10.0.0.1:8003   no address of this host  ASPNETCORE_URLS\n"
-                        "    http ANY:8004        not tried                ASPNETCORE_URLS\n"
-                        "    http ANY:0           ok: any free port        ASPNETCORE_URLS\n"
-                        "    http unix:/s         not tried                ASPNETCORE_URLS\n"));
+              HasSubstr("    http ANY:8001       ok here                  ASPNETCORE_URLS\n"
+                        "    http ANY:8002       in use already           ASPNETCORE_URLS\n"
+                        "    http 10.0.0.1:8003  no address of this host  ASPNETCORE_URLS\n"
+                        "    http ANY:8004       not tried                ASPNETCORE_URLS\n"
+                        "    http ANY:0          ok: any free port        ASPNETCORE_URLS\n"
+                        "    http unix:/s        not tried                ASPNETCORE_URLS\n"));
 }
 
 TEST(Report, ColourIsThatOfTheVerdictsAlone) {
@@ -250,7 +250,8 @@ TEST(Report, TheListenersOfARunningProcessStandBesideThePrediction) {
     return sample.write([&](const Report& report) {
       Report with = report;
       with.notes = {"not readable: program: Permission denied"};
-      with.running.emplace(Running{running, {.predicted = {true, false}, .not_listening = {{.port = 8081}}}});
+      with.running.emplace(
+          Running{running, {.predicted = {true, false}, .not_listening = {{.address = {}, .port = 8081}}}});
       return format(with);
     });
   };
