@@ -55,7 +55,7 @@ std::optional<std::string_view> obstacle(const System& system, const std::string
 
 /// The bytes of this program. Where /proc is not mounted, from the path that it was started by. Whatever is read must
 /// carry portshim's mark: under a loader or an emulator /proc/self/exe may be that one.
-system::Result<std::string> own_bytes(const System& system) {
+system::Result<std::string> own_bytes(const system::Control& system) {
   std::optional<system::Error> first;
   for (const std::string& source : {std::string("/proc/self/exe"), system.own_path()}) {
     auto bytes = system.read_part(source, 0, std::numeric_limits<std::size_t>::max());
@@ -95,7 +95,7 @@ Finding refusal(const std::string& target, std::string why, std::string next) {
 
 }  // namespace
 
-Finding install(System& system, const std::string& path) {
+Finding install(system::Control& system, const std::string& path) {
   const std::string target = target_of(system, path);
   if (const auto what = obstacle(system, target)) {
     return refusal(target, fmt::format("{} {}", quote(target), *what), advice(EEXIST));

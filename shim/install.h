@@ -13,6 +13,6 @@ namespace portshim::install {
 /// running binary itself. Finding::id is `installed` (info), or `not_installed` (error) with the cause: then what was
 /// at the target is unchanged. Refused are a target that is a directory, device, FIFO or socket, also behind a link,
 /// and whatever the kernel refuses.
-[[nodiscard]] finding::Finding install(system::System& system, const std::string& path);
+[[nodiscard]] finding::Finding install(system::Control& system, const std::string& path);
 
 }  // namespace portshim::install

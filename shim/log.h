@@ -40,14 +40,14 @@ enum class Format : std::uint8_t { text, systemd, json };
 /// Writes findings to stderr.
 class Log {
  public:
-  Log(system::System& system, Format format, finding::Severity least, bool colour)
+  Log(system::Control& system, Format format, finding::Severity least, bool colour)
       : system_(system), format_(format), least_(least), colour_(colour) {}
 
   /// Writes it in one call of System::write, unless it is below the least severity.
   void say(const finding::Finding& finding);
 
  private:
-  system::System& system_;
+  system::Control& system_;
   Format format_;
   finding::Severity least_;
   bool colour_;

@@ -68,12 +68,12 @@ struct Request {
   [[nodiscard]] const options::Options& options() const { return invocation.options; }
 };
 
-bool wants_colour(const system::System& system, const Start& start, int descriptor) {
+bool wants_colour(const system::Control& system, const Start& start, int descriptor) {
   const auto value = [&](std::string_view name) { return environment::value(start.environment, name).value_or(""); };
   return log::wants_colour(system.is_terminal(descriptor), value("NO_COLOR"), value("TERM"));
 }
 
-void say(system::System& system, const Start& start, const options::Options& options,
+void say(system::Control& system, const Start& start, const options::Options& options,
          std::span<const Finding> findings) {
   if (findings.empty()) return;
   log::Log log(system, options.log_format, options.log_level, wants_colour(system, start, STDERR_FILENO));
@@ -81,7 +81,7 @@ void say(system::System& system, const Start& start, const options::Options& opt
 }
 
 /// What Kubernetes is to show of a COMMAND that is not started.
-void leave_reason(system::System& system, const options::Options& options, std::span<const Finding> findings) {
+void leave_reason(system::Control& system, const options::Options& options, std::span<const Finding> findings) {
   system.overwrite(options.termination_log, log::termination_message(findings));
 }
 
@@ -410,7 +410,7 @@ std::vector<std::vector<address::Target>> outcomes_of(const diagnosis::Situation
 }
 
 /// Writes what was asked for to stdout: the exit code `code`, or another where that failed.
-int print(system::System& system, const Start& start, const options::Options& options, const std::string& text,
+int print(system::Control& system, const Start& start, const options::Options& options, const std::string& text,
           int code) {
   const auto written = system.write(kStdout, text);
   if (written) return code;
@@ -425,7 +425,7 @@ int print(system::System& system, const Start& start, const options::Options& op
 }
 
 /// `start` is portshim's own.
-int print_check(system::System& system, const Start& start, const Prediction& prediction,
+int print_check(system::Control& system, const Start& start, const Prediction& prediction,
                 const options::Options& options, const Running* running) {
   const diagnosis::Situation situation = situation_of(prediction, options);
   report::Report report{
@@ -459,7 +459,7 @@ Start changed(const Prediction& prediction) {
 }
 
 /// Becomes COMMAND; returns the exit code when that fails. The point of no return.
-int become(system::System& system, const Start& start, const Request& request, const Start& given) {
+int become(system::Control& system, const Start& start, const Request& request, const Start& given) {
   system::Error error = system.execute(request.lookup.path, given.argv, given.environment);
   if (error.code == E2BIG) {
     const Start original = unchanged(start, request);
@@ -481,7 +481,7 @@ int become(system::System& system, const Start& start, const Request& request, c
 }
 
 /// A failure of portshim's own must not keep the app from starting.
-int give_way(system::System& system, const Start& start, const Request& request, std::string_view cause) {
+int give_way(system::Control& system, const Start& start, const Request& request, std::string_view cause) {
   const bool validates = request.options().mode == options::Mode::validate;
   const Finding own{.id = Id::own_failure,
                     .severity = Severity::error,
@@ -501,7 +501,7 @@ int give_way(system::System& system, const Start& start, const Request& request,
 }
 
 /// Every mode but off.
-int run_app(system::System& system, const Start& start, const Request& request) {
+int run_app(system::Control& system, const Start& start, const Request& request) {
   const options::Options& options = request.options();
   std::optional<Prediction> prediction;
   try {
@@ -521,14 +521,14 @@ int run_app(system::System& system, const Start& start, const Request& request) 
   return become(system, start, request, edits ? changed(*prediction) : unchanged(start, request));
 }
 
-int install_copy(system::System& system, const Start& start, const options::Options& options) {
+int install_copy(system::Control& system, const Start& start, const options::Options& options) {
   const Finding finding = install::install(system, options.install);
   say(system, start, options, std::array{finding});
   return finding.id == Id::installed ? 0 : kRefused;
 }
 
 /// The process that --pid names cannot be examined.
-int refuse_process(system::System& system, const Start& start, const options::Options& options, std::string what,
+int refuse_process(system::Control& system, const Start& start, const options::Options& options, std::string what,
                    std::string why) {
   const Finding finding{.id = Id::process_not_examined,
                         .severity = Severity::error,
@@ -540,7 +540,7 @@ int refuse_process(system::System& system, const Start& start, const options::Op
   return kNotPrinted;
 }
 
-int refuse_unreadable(system::System& system, const Start& start, const options::Options& options,
+int refuse_unreadable(system::Control& system, const Start& start, const options::Options& options,
                       const system::Error& error) {
   const pid_t pid = *options.pid;
   if (error.code == ENOENT || error.code == ESRCH) {
@@ -571,7 +571,7 @@ void say_unreadable(const process::Process& process, Prediction& prediction) {
 }
 
 /// --check --pid.
-int check_process(system::System& system, const Start& start, const Request& request) {
+int check_process(system::Control& system, const Start& start, const Request& request) {
   const options::Options& options = request.options();
   auto read = process::read(system, *options.pid);
   if (!read) return refuse_unreadable(system, start, options, read.error());
@@ -595,7 +595,7 @@ int check_process(system::System& system, const Start& start, const Request& req
   return print_check(system, start, prediction, options, &running);
 }
 
-int refuse_set_user_id(system::System& system, const Start& start) {
+int refuse_set_user_id(system::Control& system, const Start& start) {
   const Finding finding{.id = Id::set_user_id,
                         .severity = Severity::error,
                         .what = "portshim was started set-uid or set-gid, and does not run so",
@@ -606,7 +606,7 @@ int refuse_set_user_id(system::System& system, const Start& start) {
   return kRefused;
 }
 
-int run(system::System& system, const Start& start) {
+int run(system::Control& system, const Start& start) {
   const system::Ids ids = system.ids();
   if (ids.uid != ids.effective_uid || ids.gid != ids.effective_gid) return refuse_set_user_id(system, start);
 

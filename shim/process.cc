@@ -380,6 +380,14 @@ Result<void> View::readable(const std::string& path) const {
   return at(path, true, [&](const std::string& name) { return host_.readable(name); });
 }
 
+Result<void> View::can_create_in(const std::string& directory) const {
+  return at(directory, true, [&](const std::string& name) { return host_.can_create_in(name); });
+}
+
+Result<void> View::writable(const std::string& path) const {
+  return at(path, true, [&](const std::string& name) { return host_.writable(name); });
+}
+
 Result<std::vector<std::string>> View::list(const std::string& directory) const {
   return at(directory, true, [&](const std::string& name) { return host_.list(name); });
 }
@@ -435,17 +443,24 @@ Result<std::vector<int>> View::try_binds(std::span<const system::BindAttempt> at
   return host_.try_binds(attempts, net_bind_service);
 }
 
-system::Error View::execute(const std::string& path, const std::vector<std::string>& /*argv*/,
-                            const std::vector<std::string>& /*environment*/) {
-  return {ENOSYS, "execve " + path};
+Result<system::Limit> View::limit(system::Resource resource) const {
+  return host_.limit(resource);
 }
 
-Result<void> View::write(int /*descriptor*/, std::string_view /*text*/) {
-  return std::unexpected(system::Error{ENOSYS, "write"});
+Result<void> View::try_inotify() const {
+  return host_.try_inotify();
 }
 
-bool View::is_terminal(int descriptor) const {
-  return host_.is_terminal(descriptor);
+Result<void> View::connect_to_socket(const std::string& path) const {
+  return at(path, true, [&](const std::string& name) { return host_.connect_to_socket(name); });
+}
+
+bool View::is_ignored(int signal) const {
+  return host_.is_ignored(signal);
+}
+
+bool View::is_blocked(int signal) const {
+  return host_.is_blocked(signal);
 }
 
 }  // namespace portshim::process

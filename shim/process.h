@@ -59,7 +59,7 @@ struct Comparison {
 
 /// The system as the process sees it. Paths lead below its root, whatever links are on the way (openat2(2),
 /// RESOLVE_IN_ROOT); ids and capabilities are its own; trial binds and the files of /proc/sys/net are those of its
-/// network namespace. Permissions are those of this process. It cannot write or execute.
+/// network namespace. Permissions, limits and signals are those of this process.
 class View final : public system::System {
  public:
   explicit View(const Process& process);
@@ -76,6 +76,8 @@ class View final : public system::System {
   [[nodiscard]] system::Result<system::FileStatus> status(const std::string& path, bool follow = true) const override;
   [[nodiscard]] system::Result<void> executable(const std::string& path) const override;
   [[nodiscard]] system::Result<void> readable(const std::string& path) const override;
+  [[nodiscard]] system::Result<void> can_create_in(const std::string& directory) const override;
+  [[nodiscard]] system::Result<void> writable(const std::string& path) const override;
   [[nodiscard]] system::Result<std::vector<std::string>> list(const std::string& directory) const override;
   [[nodiscard]] system::Result<std::string> read_link(const std::string& path) const override;
   [[nodiscard]] system::Result<std::string> real_path(const std::string& path) const override;
@@ -88,10 +90,11 @@ class View final : public system::System {
   [[nodiscard]] std::uint16_t elf_machine() const override;
   [[nodiscard]] system::Result<std::vector<int>> try_binds(std::span<const system::BindAttempt> attempts,
                                                            bool net_bind_service) const override;
-  [[nodiscard]] system::Error execute(const std::string& path, const std::vector<std::string>& argv,
-                                      const std::vector<std::string>& environment) override;
-  system::Result<void> write(int descriptor, std::string_view text) override;
-  [[nodiscard]] bool is_terminal(int descriptor) const override;
+  [[nodiscard]] system::Result<system::Limit> limit(system::Resource resource) const override;
+  [[nodiscard]] system::Result<void> try_inotify() const override;
+  [[nodiscard]] system::Result<void> connect_to_socket(const std::string& path) const override;
+  [[nodiscard]] bool is_ignored(int signal) const override;
+  [[nodiscard]] bool is_blocked(int signal) const override;
 
  private:
   /// Opens a path below the root for no more than to name it, and hands the name to `call`.

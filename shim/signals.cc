@@ -64,7 +64,7 @@ std::vector<Finding> check(const system::System& system, options::Mode mode) {
   return out;
 }
 
-void repair(system::System& system) {
+void repair(system::Control& system) {
   if (system.is_ignored(SIGCHLD)) system.set_default(SIGCHLD);
   for (const auto& [number, name] : kStop) {
     if (system.is_blocked(number)) system.unblock(number);

@@ -16,6 +16,6 @@ namespace portshim::signals {
 [[nodiscard]] std::vector<finding::Finding> check(const system::System& system, options::Mode mode);
 
 /// Gives SIGCHLD its default disposition where it is ignored, and unblocks SIGTERM, SIGINT and SIGQUIT.
-void repair(system::System& system);
+void repair(system::Control& system);
 
 }  // namespace portshim::signals

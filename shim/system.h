@@ -81,9 +81,9 @@ struct BindAttempt {
   bool operator==(const BindAttempt&) const = default;
 };
 
-/// Everything that portshim asks of the system. Paths are used as given; relative ones are relative to the cwd.
-/// Files are opened O_NONBLOCK|O_CLOEXEC; what is not a regular file is refused with EINVAL, what is larger than
-/// kMaxFileSize with EFBIG.
+/// Everything that portshim asks of the system; nothing of it changes anything. Paths are used as given; relative ones
+/// are relative to the cwd. Files are opened O_NONBLOCK|O_CLOEXEC; what is not a regular file is refused with EINVAL,
+/// what is larger than kMaxFileSize with EFBIG.
 class System {
  public:
   static constexpr std::uint64_t kMaxFileSize = std::uint64_t{16} << 20U;
@@ -135,6 +135,19 @@ class System {
   [[nodiscard]] virtual Result<std::vector<int>> try_binds(std::span<const BindAttempt> attempts,
                                                            bool net_bind_service) const = 0;
 
+  /// connect(2) of a stream socket to a socket file, without waiting. ECONNREFUSED: nobody listens there; EAGAIN:
+  /// somebody does, who is busy (unix(7)). Longer paths than sun_path holds are refused with ENAMETOOLONG.
+  [[nodiscard]] virtual Result<void> connect_to_socket(const std::string& path) const = 0;
+
+  /// True where this process ignores the signal, and hands that on through execve(2).
+  [[nodiscard]] virtual bool is_ignored(int signal) const = 0;
+  /// True where this process has it blocked, and hands that on through execve(2).
+  [[nodiscard]] virtual bool is_blocked(int signal) const = 0;
+};
+
+/// What portshim does beside: it says something, changes its own state, and ends in execve(2).
+class Control : public System {
+ public:
   /// The path by which this program was started, as execve(2) was given it (AT_EXECFN, getauxval(3)); empty where the
   /// kernel does not tell.
   [[nodiscard]] virtual std::string own_path() const = 0;
@@ -145,14 +158,6 @@ class System {
   /// file is gone. Not durable against a crash where the directory cannot be synced.
   [[nodiscard]] virtual Result<void> replace_file(const std::string& path, std::string_view content, mode_t mode) = 0;
 
-  /// connect(2) of a stream socket to a socket file, without waiting. ECONNREFUSED: nobody listens there; EAGAIN:
-  /// somebody does, who is busy (unix(7)). Longer paths than sun_path holds are refused with ENAMETOOLONG.
-  [[nodiscard]] virtual Result<void> connect_to_socket(const std::string& path) const = 0;
-
-  /// True where this process ignores the signal, and hands that on through execve(2).
-  [[nodiscard]] virtual bool is_ignored(int signal) const = 0;
-  /// True where this process has it blocked, and hands that on through execve(2).
-  [[nodiscard]] virtual bool is_blocked(int signal) const = 0;
   /// Gives the signal its default disposition, where that is allowed.
   virtual void set_default(int signal) = 0;
   /// Takes the signal out of the mask of blocked ones.
@@ -171,7 +176,7 @@ class System {
 };
 
 /// The real one.
-class Linux final : public System {
+class Linux final : public Control {
  public:
   /// From now on trial binds and read_network_file() are those of another network namespace: `file` is
   /// /proc/PID/ns/net. It is entered in a child process (setns(2)), which needs CAP_SYS_ADMIN.

@@ -52,7 +52,7 @@ enum class Call : std::uint8_t {
   execute,
 };
 
-class FakeSystem final : public system::System {
+class FakeSystem final : public system::Control {
  public:
   struct Record {
     Call call;
