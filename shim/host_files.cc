@@ -51,7 +51,14 @@ std::optional<std::string> variable(Environment environment, std::string_view na
 struct Problem {
   std::string text;
   std::string remedy;
+  bool waits = false;  ///< opening the file never ends
 };
+
+/// "the host ends with exit code 147", or what else comes of it.
+std::string end_of(const Problem& problem, std::string_view who, std::string_view code) {
+  return problem.waits ? fmt::format("the {} waits for ever", who)
+                       : fmt::format("the {} ends with exit code {}", who, code);
+}
 
 /// "line 3, column 14", from 1, of an offset in bytes.
 std::string position_of(std::string_view text, std::size_t offset) {
@@ -76,7 +83,7 @@ std::optional<Problem> read_problem(const system::System& system, const std::str
   if (error == EFBIG || error == ENOENT || error == ENOTDIR || error == ELOOP) return std::nullopt;
   const auto status = system.status(path);
   if (error == EINVAL && status && status->type == system::FileType::fifo) {
-    return Problem{.text = "it is a FIFO: the host waits for a writer", .remedy = remedy_for(error)};
+    return Problem{.text = "it is a FIFO, which waits for a writer", .remedy = remedy_for(error), .waits = true};
   }
   return Problem{.text = error == EINVAL ? "it is no regular file" : text_of(error), .remedy = remedy_for(error)};
 }
@@ -226,7 +233,7 @@ std::optional<Finding> bad_runtimeconfig(const system::System& system, const run
   const std::string name = app.runtimeconfig.empty() ? "runtimeconfig.json in the app's file" : app.runtimeconfig;
   return Finding{.id = Id::runtimeconfig_invalid,
                  .severity = Severity::error,
-                 .what = fmt::format("'{}' is not usable: the host ends with exit code 147", quote(name)),
+                 .what = fmt::format("'{}' is not usable: {}", quote(name), end_of(*problem, "host", "147")),
                  .why = problem->text,
                  .did = "",
                  .next = problem->remedy};
@@ -262,7 +269,7 @@ std::optional<Finding> bad_deps_json(const system::System& system, const runtime
   if (!problem) return std::nullopt;
   return Finding{.id = Id::deps_json,
                  .severity = Severity::error,
-                 .what = fmt::format("'{}' is not usable: the host ends with exit code {}", quote(app.deps_json), code),
+                 .what = fmt::format("'{}' is not usable: {}", quote(app.deps_json), end_of(*problem, "host", code)),
                  .why = problem->text + "; only a file that is not there at all does no harm",
                  .did = "",
                  .next = problem->remedy};
@@ -318,7 +325,7 @@ std::optional<Finding> bad_assembly(const system::System& system, const runtime:
   if (!problem) return std::nullopt;
   return Finding{.id = Id::assembly_unusable,
                  .severity = Severity::error,
-                 .what = fmt::format("'{}' cannot be loaded: the app ends with exit code 134", quote(app.assembly)),
+                 .what = fmt::format("'{}' cannot be loaded: {}", quote(app.assembly), end_of(*problem, "app", "134")),
                  .why = problem->text,
                  .did = "",
                  .next = problem->remedy};

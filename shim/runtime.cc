@@ -127,7 +127,7 @@ void read_runtimeconfig(const system::System& system, const std::string& option,
   if (config) {
     read_frameworks(system, *config, host, app);
   } else {
-    app.runtimeconfig_missing = is_absent(config.error());
+    app.runtimeconfig_missing = is_absent(config.error()) || config.error().code == ELOOP;
     if (!app.runtimeconfig_missing) app.runtimeconfig_error = config.error().code;
   }
 }

@@ -14,7 +14,7 @@ from functools import partial
 from pathlib import Path
 
 import portshim_test
-from kestrel import ABORTED, UNPRIVILEGED_UID, KestrelTest
+from kestrel import ABORTED, SINGLE_FILE, UNPRIVILEGED_UID, KestrelTest
 from portshim_test import NetworkNamespace, Process, Stage, Text, as_root, as_uid
 from stages import hide_libraries, in_mount_namespace, in_user_namespace, mount_read_only_root
 
@@ -178,6 +178,16 @@ class Host(FailuresTest):
         self.assertSilent(app.so_far())
 
 
+NO_HOME = "Failed to determine location for extracting embedded files"
+EXTRACT = "DOTNET_BUNDLE_EXTRACT_BASE_DIR"
+SINGLE = (
+    Row("HOME not writable", "PS427", 159, NO_HOME),
+    Row("HOME not set", "PS427", 159, NO_HOME, variables={"HOME": None}),
+    Row("HOME missing", "PS427", 159, NO_HOME, variables={"HOME": "/nope"}),
+    Row("folder cannot be made", "PS427", 160, "Failed to create directory", variables={EXTRACT: "/nope/x"}),
+    Row("folder cannot be made, relative", "PS427", 160, "Failed to create directory", variables={EXTRACT: "x"}),
+)
+
 HTTPS = {"ASPNETCORE_HTTP_PORTS": None, "ASPNETCORE_HTTPS_PORTS": "8443",
          "Kestrel__Certificates__Default__Path": "localhost.pem",
          "Kestrel__Certificates__Default__KeyPath": "localhost.key"}
@@ -189,6 +199,12 @@ def make_certificate(folder: Path) -> None:
                     "-keyout", folder / "localhost.key", "-out", folder / "localhost.pem"],
                    check=True, capture_output=True)
     (folder / "localhost.key").chmod(0o644)
+
+
+def replace_by_single_file(folder: Path) -> None:
+    shutil.rmtree(folder)
+    folder.mkdir()
+    shutil.copy(SINGLE_FILE, folder)
 
 
 def without_inotify() -> Stage:
@@ -241,6 +257,33 @@ def good_starts() -> tuple[Row, ...]:
             stage=limited(resource.RLIMIT_FSIZE, 100 << 10)),
         Row("few processes of root", stage=as_root() | Stage(limits=((resource.RLIMIT_NPROC, (4, 4)),))),
     )
+
+
+class SingleFile(FailuresTest):
+    def setUp(self):
+        super().setUp()
+        if not SINGLE_FILE.exists():
+            portshim_test.skip(f"needs the published app: ctest -R kestrel.publish makes {SINGLE_FILE}")
+
+    def test_a_folder_to_extract_to_is_needed(self):
+        for row in SINGLE:
+            with self.subTest(row.name):
+                row = dataclasses.replace(row, command=("./aspnetapp",), make=replace_by_single_file,
+                                          variables={"DOTNET_ROOT": self.dotnet.resolve().parent, **row.variables})
+                self.assert_dies_and_is_explained(row)
+                self.assert_refused(row)
+
+    def test_a_folder_that_can_be_made_is_enough(self):
+        own = self.directory / "own"
+        own.mkdir()
+        os.chown(own, UNPRIVILEGED_UID, UNPRIVILEGED_UID)
+        for variables in {"HOME": own}, {EXTRACT: own / "a/b"}:
+            row = Row(f"extracts {len(variables)}", command=("./aspnetapp",), make=replace_by_single_file,
+                      variables={"DOTNET_ROOT": self.dotnet.resolve().parent, **variables})
+            app = self.start_row(row, "validate")
+            self.await_output(app, "Application started.")
+            self.assertSilent(app.so_far())
+            app.kill()
 
 
 class Surroundings(FailuresTest):

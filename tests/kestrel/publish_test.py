@@ -10,6 +10,7 @@ class Publish(unittest.TestCase):
     def test_the_app_is_published(self):
         kestrel.publish()
         self.assertTrue((kestrel.PUBLISHED / "aspnetapp.dll").is_file())
+        self.assertTrue(kestrel.SINGLE_FILE.is_file())
 
 
 if __name__ == "__main__":

@@ -13,6 +13,8 @@ from portshim_test import NetworkNamespace, PortshimTest, Process, Result, Stage
 # The folder that `dotnet publish --artifacts-path` writes to.
 ARTIFACTS = Path(os.environ.get("PORTSHIM_ASPNETAPP") or portshim_test.SOURCE_DIR / "build/release/aspnetapp")
 PUBLISHED = ARTIFACTS / "publish/aspnetapp/release"
+# A single file that extracts all it holds when it starts.
+SINGLE_FILE = ARTIFACTS / "single-file/publish/aspnetapp/release/aspnetapp"
 
 # The message of an app that may not bind its port, and the exit code of the abort that follows.
 PERMISSION_DENIED = "System.Net.Sockets.SocketException (13): Permission denied"
@@ -22,15 +24,19 @@ UNPRIVILEGED_UID = 1654  # user `app` of Microsoft's images
 
 
 def publish() -> None:
-    """Publishes the app to PUBLISHED. HOME is a folder of its own, so that nothing of the user's is read or written."""
+    """Publishes the app to PUBLISHED and as SINGLE_FILE. HOME is a folder of its own, so that nothing of the user's is read or written."""
     dotnet = portshim_test.require_dotnet(sdk=True)
     home = ARTIFACTS / "home"
     home.mkdir(parents=True, exist_ok=True)
     environment = os.environ | {"HOME": str(home), "DOTNET_CLI_HOME": str(home), "DOTNET_NOLOGO": "1",
                                 "DOTNET_CLI_TELEMETRY_OPTOUT": "1", "DOTNET_GENERATE_ASPNET_CERTIFICATE": "false"}
-    # No build servers: they would outlive the test.
-    subprocess.run([dotnet, "publish", portshim_test.SOURCE_DIR / "tests/apps/aspnetapp", "--nologo",
-                    "--disable-build-servers", "--artifacts-path", ARTIFACTS], env=environment, check=True)
+    single_file = ("--use-current-runtime", "--self-contained", "false", "-p:PublishSingleFile=true",
+                   "-p:IncludeAllContentForSelfExtract=true")
+    for artifacts, options in (ARTIFACTS, ()), (ARTIFACTS / "single-file", single_file):
+        # No build servers: they would outlive the test.
+        subprocess.run([dotnet, "publish", portshim_test.SOURCE_DIR / "tests/apps/aspnetapp", "--nologo",
+                        "--disable-build-servers", "--artifacts-path", artifacts, *options], env=environment,
+                       check=True)
 
 
 def self_signed_certificate(directory: Path) -> tuple[Path, Path]:

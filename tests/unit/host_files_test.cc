@@ -90,7 +90,7 @@ struct Case {
   [[nodiscard]] Finding only() const {
     const auto findings = check();
     EXPECT_LE(findings.size(), 1U);
-    return findings.empty() ? Finding{.severity = Severity::debug} : findings.front();
+    return findings.empty() ? Finding() : findings.front();
   }
 };
 
@@ -226,7 +226,10 @@ TEST(HostFiles, StartupHooksCanBeSwitchedOff) {
 
 /// A single file that extracts what it holds.
 std::vector<Finding> extract(const FakeSystem& system, const Words& environment) {
-  const runtime::App app{.kind = runtime::Kind::apphost, .application = "App", .is_extracted = true};
+  runtime::App app;
+  app.kind = runtime::Kind::apphost;
+  app.application = "App";
+  app.is_extracted = true;
   return host_files::check(system, app, Words{"/app/App"}, "/app/App", environment);
 }
 
