@@ -293,11 +293,11 @@ std::string image_problem(std::string_view head, std::uint64_t size) {
   const auto optional_size = elf::load<std::uint16_t>(head, *pe + 20);
   const auto magic = elf::load<std::uint16_t>(head, *pe + kFileHeader);
   const std::size_t directories = *pe + kFileHeader + (magic == kPe32Plus ? 112 : 96);
-  const auto cli = elf::load<std::uint32_t>(head, directories + std::size_t{14} * 8);
+  const auto cli = elf::load<std::uint32_t>(head, directories + (std::size_t{14} * 8));
   if (!count || !optional_size || !cli) return head.size() == size ? "it ends in its headers" : "";
   if (*cli == 0) return "it has no managed code";
   for (std::size_t i = 0; i < *count; ++i) {
-    const std::size_t at = *pe + kFileHeader + *optional_size + i * kSection;
+    const std::size_t at = *pe + kFileHeader + *optional_size + (i * kSection);
     const auto length = elf::load<std::uint32_t>(head, at + 16);
     const auto offset = elf::load<std::uint32_t>(head, at + 20);
     if (!length || !offset) return head.size() == size ? "it ends in its headers" : "";

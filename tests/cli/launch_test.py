@@ -15,6 +15,8 @@ from stages import bind_mount, in_mount_namespace, mount_tmpfs
 
 MODES = ("off", "explain", "validate", "rewrite")
 
+ASSEMBLY = portshim_test.SOURCE_DIR / "tests/data/assemblies/small.dll"  # a real one
+
 # elf.h
 EM_X86_64, EM_AARCH64, PT_INTERP = 62, 183, 3
 
@@ -296,7 +298,7 @@ class DotnetApps(LaunchTest):
         return self.portshim(f"--mode={mode}", "dotnet", *words, env=self.env, cwd=self.directory)
 
     def put_app(self, name: str) -> None:
-        self.write(f"{name}.dll", b"MZ")
+        self.write(f"{name}.dll", ASSEMBLY.read_bytes())
         framework = '{"runtimeOptions":{"framework":{"name":"Microsoft.AspNetCore.App","version":"10.0.0"}}}'
         self.write(f"{name}.runtimeconfig.json", framework)
 
@@ -312,7 +314,7 @@ class DotnetApps(LaunchTest):
         self.assertFails(self.run_app("validate", "MyAp.dll"), 78, "PS411", "MyApp.dll")
 
     def test_a_missing_runtimeconfig_is_told(self):
-        self.write("App.dll", b"MZ")
+        self.write("App.dll", ASSEMBLY.read_bytes())
         for mode in "explain", "rewrite":
             with self.subTest(mode=mode):
                 result = self.run_app(mode, "App.dll")
