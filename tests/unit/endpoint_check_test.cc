@@ -140,7 +140,7 @@ TEST(UnixSocket, ThatOnlySomeBuildersBindIsAWarningOrLess) {
 
 TEST(UnixSocket, ThatTheCodeIsLikelyToOverrideIsNotSaid) {
   Case c = socket_at("/none/k.sock");
-  c.calls = {{.kind = code::Kind::listen, .api = "ListenAnyIP", .target = {.port = 8080}}};
+  c.calls = {{.kind = code::Kind::listen, .api = "ListenAnyIP", .target = {.address = {}, .port = 8080}}};
   EXPECT_THAT(c.check(), IsEmpty());
 }
 
@@ -225,7 +225,7 @@ TEST(Https, WithADevelopmentCertificateIsSilent) {
 
 TEST(Https, ThatTheCodeIsLikelyToTakeCareOfIsSilent) {
   Case c({"ASPNETCORE_URLS=https://+:8443"});
-  c.calls = {{.kind = code::Kind::listen, .api = "ListenAnyIP", .target = {.port = 8080}}};
+  c.calls = {{.kind = code::Kind::listen, .api = "ListenAnyIP", .target = {.address = {}, .port = 8080}}};
   EXPECT_THAT(c.check(), IsEmpty());
   c.calls = {{.kind = code::Kind::certificate, .api = "set_ServerCertificate"}};
   EXPECT_THAT(c.check(), IsEmpty());

@@ -28,7 +28,7 @@ constexpr const char* kIpv4 = "/proc/self/net/tcp";
 constexpr const char* kIpv6 = "/proc/self/net/tcp6";
 
 Target any(std::uint16_t port) {
-  return {.bind = Bind::any, .port = port};
+  return {.bind = Bind::any, .address = {}, .port = port};
 }
 Target ip(const std::string& address, std::uint16_t port) {
   return {.bind = Bind::ip, .address = address, .port = port};
@@ -55,10 +55,10 @@ TEST(Holder, IsNoConnectionAndNoSocketOnAnotherAddress) {
   system.file(kIpv4, kHead + line("0100007F:1F90", "01", "1", "1") + line("0200007F:1F90", "0A", "2", "2"));
   EXPECT_EQ(holder_of(system, ip("127.0.0.1", 8080)), std::nullopt);
   EXPECT_EQ(holder_of(system, ip("127.0.0.2", 8080)), "a process of uid 2");
-  EXPECT_EQ(holder_of(system, {.bind = Bind::localhost, .port = 8080}), std::nullopt);
+  EXPECT_EQ(holder_of(system, {.bind = Bind::localhost, .address = {}, .port = 8080}), std::nullopt);
   system.file(kIpv6, kHead + line("00000000000000000000000001000000:1F90", "0A", "3", "3"));
   EXPECT_EQ(holder_of(system, ip("::1", 8080)), "a process of uid 3");
-  EXPECT_EQ(holder_of(system, {.bind = Bind::localhost, .port = 8080}), "a process of uid 3");
+  EXPECT_EQ(holder_of(system, {.bind = Bind::localhost, .address = {}, .port = 8080}), "a process of uid 3");
 }
 
 TEST(Holder, IsNobodyWhereTheTableIsNotThereOrIsNonsense) {

@@ -202,18 +202,20 @@ TEST(WantsColour, IsForATerminalThatDoesNotRefuseIt) {
 }
 
 TEST(TerminationMessage, IsTheFirstLineOfTheFirstError) {
-  const Finding warning{.id = finding::Id::low_port, .severity = Severity::warning, .what = "careful", .why = "so"};
-  const Finding error{.id = finding::Id::not_found, .severity = Severity::error, .what = "gone\nfor good", .why = "so"};
-  EXPECT_EQ(termination_message(std::vector{warning, error}), "portshim: error PS401: gone\\nfor good\n");
-  EXPECT_EQ(termination_message(std::vector{warning}), "portshim: warning PS101: careful\n");
+  Finding error = example(Severity::error);
+  error.what = "gone\nfor good";
+  EXPECT_EQ(termination_message(std::vector{example(), error, example(Severity::error)}),
+            "portshim: error PS101: gone\\nfor good\n");
+  EXPECT_EQ(termination_message(std::vector{example()}),
+            "portshim: warning PS101: ASPNETCORE_URLS=http://+:80 asks for port 80\n");
   EXPECT_EQ(termination_message({}), "");
 }
 
 TEST(TerminationMessage, HasAtMost4096BytesAndIsCutBetweenCharacters) {
   for (std::size_t padding = 0; padding < 4; ++padding) {
-    std::string what(padding, 'x');
-    for (int i = 0; i < 3000; ++i) what += "\u20ac";
-    const Finding error{.id = finding::Id::not_found, .severity = Severity::error, .what = what};
+    Finding error = example(Severity::error);
+    error.what.assign(padding, 'x');
+    for (int i = 0; i < 3000; ++i) error.what += "\u20ac";
     const std::string text = termination_message(std::vector{error});
     EXPECT_LE(text.size(), 4096U);
     EXPECT_GE(text.size(), 4093U);

@@ -554,9 +554,9 @@ TEST(LaterVersions, AWrongCommandLineIsReportedBeforeTheUser) {
 }
 
 TEST(LaterVersions, TheirOtherVariablesAreIgnored) {
-  const Invocation result = with_variables({"PORTSHIM_TERMINATION_LOG=/x", "PORTSHIM_INIT=1", "PORTSHIM_GRACE=x",
-                                            "PORTSHIM_GROUP=x", "PORTSHIM_SIGNAL_MAP=x", "PORTSHIM_EXIT_MAP=x",
-                                            "PORTSHIM_GUARD=strict", "PORTSHIM_KEEP_NET_BIND=1"});
+  const Invocation result =
+      with_variables({"PORTSHIM_INIT=1", "PORTSHIM_GRACE=x", "PORTSHIM_GROUP=x", "PORTSHIM_SIGNAL_MAP=x",
+                      "PORTSHIM_EXIT_MAP=x", "PORTSHIM_GUARD=strict", "PORTSHIM_KEEP_NET_BIND=1"});
   EXPECT_FALSE(result.refusal);
   EXPECT_THAT(result.invalid, IsEmpty());
   EXPECT_EQ(result.options, Options{});
