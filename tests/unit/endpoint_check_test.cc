@@ -225,6 +225,7 @@ TEST(Https, WithADevelopmentCertificateIsSilent) {
 
 TEST(Https, ThatTheCodeIsLikelyToTakeCareOfIsSilent) {
   Case c({"ASPNETCORE_URLS=https://+:8443"});
+  c.builders = {Builder::wab};
   c.calls = {{.kind = code::Kind::listen, .api = "ListenAnyIP", .target = {.address = {}, .port = 8080}}};
   EXPECT_THAT(c.check(), IsEmpty());
   c.calls = {{.kind = code::Kind::certificate, .api = "set_ServerCertificate"}};
