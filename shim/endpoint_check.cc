@@ -2,6 +2,8 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+#include <array>
 #include <cerrno>
 #include <cstddef>
 #include <cstdint>
@@ -267,11 +269,11 @@ class Checker {
   [[nodiscard]] bool has_development_certificate() const {
     const auto home = environment::value(s_.input.environment, "HOME");
     if (!home || home->empty()) return false;
-    for (const char* const folder : {"/.dotnet/corefx/cryptography/x509stores/my", "/.aspnet/https"}) {
+    constexpr std::array kFolders{"/.dotnet/corefx/cryptography/x509stores/my", "/.aspnet/https"};
+    return std::ranges::any_of(kFolders, [&](const char* folder) {
       const auto names = system_.list(std::string(*home) + folder);
-      if (names && !names->empty()) return true;
-    }
-    return false;
+      return names && !names->empty();
+    });
   }
 
   /// A verdict that was not asked for before takes a trial of its own: many of them are for --check alone.

@@ -93,6 +93,7 @@ std::vector<Finding> check(const Situation& s) {
   }
   if (names.empty()) return {};
   std::vector<std::string> moved;
+  moved.reserve(moves.size());
   for (const auto& [from, to] : moves) moved.push_back(fmt::format("{} to {}", from, to));
   const bool rewrites = s.options.mode == options::Mode::rewrite;
   return {
