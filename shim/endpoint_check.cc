@@ -277,7 +277,7 @@ class Checker {
   }
 
   /// A verdict that was not asked for before takes a trial of its own: many of them are for --check alone.
-  static constexpr std::size_t kMostVerdicts = 16;
+  static constexpr std::size_t kMostVerdicts = 8;
 
   const system::System& system_;
   const Situation& s_;

@@ -196,7 +196,7 @@ TEST(Address, NoMoreThanAFewAreAskedForAtAStart) {
   }();
   asked = 0;
   c.check();
-  EXPECT_LE(asked - of_policy, 16);
+  EXPECT_LE(asked - of_policy, 8);
 }
 
 TEST(Https, WithoutACertificateIsAWarningSaidOnce) {
