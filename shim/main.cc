@@ -121,13 +121,12 @@ class Kernel {
   }
 
   address::Verdict verdict(const address::Target& target) {
-    if (by_rule_) return privilege::by_rule(identity_, target);
-    const address::Verdict answer = ask_once(target);
     // What a running app holds itself is not in its way.
-    const bool own = answer == address::Verdict::taken && std::ranges::any_of(own_, [&](const address::Target& one) {
-                       return address::overlaps(one, target);
-                     });
-    return own ? address::Verdict::allowed : answer;
+    const bool own =
+        std::ranges::any_of(own_, [&](const address::Target& one) { return address::overlaps(one, target); });
+    if (by_rule_) return own ? address::Verdict::allowed : privilege::by_rule(identity_, target);
+    const address::Verdict answer = ask_once(target);
+    return own && answer == address::Verdict::taken ? address::Verdict::allowed : answer;
   }
 
  private:
@@ -307,7 +306,8 @@ void make_identity(const system::System& system, const Request& request, Running
                                            : privilege::of_running(system, assume);
   if (running != nullptr) running->why_no_trial = running->view.why_no_trial(prediction.identity.net_bind_service);
   const bool by_rule = options.assume || (running != nullptr && !running->why_no_trial.empty());
-  prediction.kernel = std::make_unique<Kernel>(system, prediction.identity, by_rule, own_targets(running));
+  prediction.kernel =
+      std::make_unique<Kernel>(system, prediction.identity, by_rule, own_targets(options.assume ? nullptr : running));
 }
 
 Prediction predict(const system::System& system, const Start& start, const Request& request,

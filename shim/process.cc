@@ -248,8 +248,10 @@ Result<Process> read(const System& system, pid_t pid) {
 }
 
 bool is_running(const System& system, const Process& process) {
-  return start_time_of(system, process.pid) == process.start_time &&
-         system.read_file(file_of(process.pid, "cmdline")).value_or("") != "";
+  if (start_time_of(system, process.pid) != process.start_time) return false;
+  // That of a process that has ended and waits for its parent is empty.
+  const auto command_line = system.read_file(file_of(process.pid, "cmdline"));
+  return command_line && !command_line->empty();
 }
 
 std::vector<Listener> parse_listeners(std::string_view text) {

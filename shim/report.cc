@@ -448,9 +448,9 @@ std::string table(const std::vector<Group>& groups, std::size_t predictions, boo
         out += indent + line.place + "\n";
         continue;
       }
-      const std::string gap(state - width_of(line.state) + 2, ' ');
-      out += indent + pad(line.place, place) + "  " + in_colour(line.state, line.colour, colour) + gap + line.origin +
-             "\n";
+      const std::string gap(state - width_of(line.state), ' ');
+      out += fmt::format("{}{}  {}{}  {}\n", indent, pad(line.place, place), in_colour(line.state, line.colour, colour),
+                         gap, line.origin);
     }
   }
   return out;
@@ -571,11 +571,11 @@ std::string_view call_of(hosting::Builder builder) {
 }
 
 std::string describe_builder(const Situation& s) {
-  std::vector<std::string> names;
-  for (const hosting::Builder builder : s.input.builders) {
-    names.push_back(s.code.complete ? fmt::format("{} ({})", hosting::to_string(builder), call_of(builder))
-                                    : std::string(hosting::to_string(builder)));
-  }
+  std::vector<std::string> names(s.input.builders.size());
+  std::ranges::transform(s.input.builders, names.begin(), [&](hosting::Builder builder) {
+    return s.code.complete ? fmt::format("{} ({})", hosting::to_string(builder), call_of(builder))
+                           : std::string(hosting::to_string(builder));
+  });
   const std::string all = fmt::format("{}", fmt::join(names, ", "));
   if (s.code.complete) return all + ", read from the app's code";
   const std::string why = !s.code.problems.empty()               ? quote(s.code.problems.front())

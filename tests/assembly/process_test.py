@@ -146,9 +146,10 @@ class Prediction(ProcessTest):
         """A content root that is there for the app alone, as in a container."""
         self.write("root/appsettings.json", json.dumps({"Urls": "http://+:8080"}))
         (self.directory / "mounted").mkdir()
-        script = f'mount --bind {self.directory}/root {self.directory}/mounted && cd {self.directory}/mounted && exec "$@"'
+        script = 'mount --bind root mounted && cd mounted && exec "$@"'
         app = self.start(portshim_test.require_program("unshare"), "--mount", "/bin/sh", "-c", script, "sh",
-                         self.dotnet, self.app, stage=as_root() | Stage(namespace=self.denying), env=self.environment())
+                         self.dotnet, self.app, stage=as_root() | Stage(namespace=self.denying), env=self.environment(),
+                         cwd=self.directory)
         self.await_output(app, "Application started.")
         self.assertFalse((self.directory / "mounted/appsettings.json").exists())
         report = self.assert_as_predicted(app, {8080})

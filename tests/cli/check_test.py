@@ -340,8 +340,8 @@ class Assume(CheckTest):
         text = self.run_shim("--check", "--assume=uid=1000,start=80", *APP).stdout
         self.assertIn("identity:  uid 1000 (assumed), gid 1654, without CAP_NET_BIND_SERVICE; "
                       "net.ipv4.ip_unprivileged_port_start=80 (assumed)\n", text)
-        self.assertIn("note:      which files can be read was judged as uid 1654, gid 1654, not as uid 1000, gid 1654\n",
-                      text)
+        self.assertIn("note:      which files can be read was judged as uid 1654, gid 1654, not as uid 1000, "
+                      "gid 1654\n", text)
         self.assertNotIn("which files", self.run_shim("--check", "--assume=uid=1654,start=80", *APP).stdout)
 
     def test_what_is_no_assumption_is_a_wrong_command_line(self):

@@ -299,6 +299,54 @@ TEST(AfterExec, EveryStateComesOutOfTheRealExecAsPredicted) {
 
 // --- Prediction. ---
 
+TEST(Predict, WhatIsAssumedTakesThePlaceOfWhatIsHere) {
+  using portshim::options::Capabilities;
+  FakeSystem root;
+  root.become_root();
+  const Identity user = predict(root, "", {.uid = 1654, .gid = 1, .capabilities = {}, .port_start = 80});
+  EXPECT_EQ(user.uid, 1654U);
+  EXPECT_EQ(user.gid, 1U);
+  EXPECT_FALSE(user.net_bind_service) << "a runtime leaves a user nothing of root's";
+  EXPECT_TRUE(user.bounding_only);
+  EXPECT_EQ(user.port_start, 80);
+  EXPECT_TRUE(predict(root, "", {.uid = 0, .gid = {}, .capabilities = {}, .port_start = {}}).net_bind_service);
+  const FakeSystem here;
+  EXPECT_TRUE(predict(here, "", {.uid = 0, .gid = {}, .capabilities = {}, .port_start = {}}).net_bind_service)
+      << "the bounding set is root's";
+  const Identity capable =
+      predict(here, "", {.uid = {}, .gid = {}, .capabilities = Capabilities::all, .port_start = {}});
+  EXPECT_TRUE(capable.net_bind_service);
+  EXPECT_EQ(capable.uid, 1654U);
+  EXPECT_FALSE(
+      predict(root, "", {.uid = {}, .gid = {}, .capabilities = Capabilities::none, .port_start = {}}).net_bind_service);
+}
+
+TEST(OfRunning, ACapabilityThatItHasDroppedIsGone) {
+  FakeSystem root;
+  root.become_root();
+  EXPECT_TRUE(portshim::privilege::of_running(root).net_bind_service);
+  root.process.effective = 0;
+  EXPECT_FALSE(portshim::privilege::of_running(root).net_bind_service);
+  EXPECT_TRUE(portshim::privilege::of_running(root).bounding_only);
+  EXPECT_TRUE(predict(root, "").net_bind_service) << "exec would give it back";
+}
+
+TEST(ByRule, TheSysctlAndTheCapabilityDecide) {
+  Identity identity;
+  const auto verdict = [&](std::uint16_t port, Bind bind = Bind::any) {
+    return portshim::privilege::by_rule(identity, {.bind = bind, .address = {}, .port = port});
+  };
+  EXPECT_EQ(verdict(1023), Verdict::denied);
+  EXPECT_EQ(verdict(1024), Verdict::allowed);
+  EXPECT_EQ(verdict(0), Verdict::unknown);
+  EXPECT_EQ(verdict(0, Bind::unix_socket), Verdict::unknown);
+  identity.port_start = 80;
+  EXPECT_EQ(verdict(80), Verdict::allowed);
+  EXPECT_EQ(verdict(79), Verdict::denied);
+  identity.net_bind_service = true;
+  EXPECT_EQ(verdict(1), Verdict::allowed);
+}
+
 TEST(Predict, ContainerUserOfDockerCannotBindLow) {
   const FakeSystem system;
   const Identity identity = predict(system, "");

@@ -756,9 +756,30 @@ TEST(SystemWrite, FullNonBlockingPipeDropsTheRest) {
   EXPECT_LT(count, static_cast<ssize_t>(large.size()));
 }
 
-TEST(SystemWrite, DescriptorThatIsNoneIsIgnored) {
-  Linux().write(-1, "x");
-  Linux().write(2, "");
+TEST(SystemWrite, DescriptorThatIsNoneIsAnErrorAndNothingElse) {
+  EXPECT_EQ(Linux().write(-1, "x").error().code, EBADF);
+  EXPECT_TRUE(Linux().write(2, ""));
+}
+
+TEST(SystemWrite, WhatAFullDeviceDoesNotTakeIsAnError) {
+  const int full = open("/dev/full", O_WRONLY | O_CLOEXEC);
+  ASSERT_GE(full, 0);
+  EXPECT_EQ(Linux().write(full, "x").error().code, ENOSPC);
+  close(full);
+}
+
+TEST(SystemNetwork, WithoutAnotherNamespaceItsFilesAreThoseOfThisOne) {
+  const std::string path = "/proc/sys/net/ipv4/ip_unprivileged_port_start";
+  EXPECT_EQ(Linux().read_network_file(path).value_or(""), Linux().read_file(path).value_or(""));
+}
+
+TEST(SystemNetwork, ANamespaceThatIsNotThereIsAnError) {
+  Linux linux_;
+  linux_.use_network("/proc/none/ns/net");
+  EXPECT_EQ(linux_.reach_network().error().code, ENOENT);
+  EXPECT_EQ(linux_.try_binds({}, false).error().code, ENOENT);
+  linux_.use_network("/proc/self/ns/uts");
+  EXPECT_EQ(linux_.reach_network().error().message(), "setns: Invalid argument");
 }
 
 TEST(SystemWrite, OnlyTerminalsAreTerminals) {
