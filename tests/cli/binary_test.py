@@ -8,7 +8,7 @@ from pathlib import Path
 import portshim_test
 from portshim_test import PortshimTest
 
-MAX_SIZE = 2_400_000
+MAX_SIZE = 2_600_000
 
 
 def output_of(*command) -> str:
