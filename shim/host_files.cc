@@ -135,10 +135,25 @@ std::optional<Finding> missing_library(const system::System& system, const runti
 
 // --- dotnet NAME. ---
 
-/// The SDK's commands and what else dotnet answers without an SDK (dotnet --help).
-bool needs_no_sdk(std::string_view word) {
-  constexpr std::array kWords = {"-h", "--help", "-?", "/?", "/h", "--info", "--list-runtimes", "--list-sdks"};
-  return std::ranges::find(kWords, word) != kWords.end();
+/// Options, and the SDK's commands: whoever writes one of these means no app.
+bool is_command(std::string_view word) {
+  constexpr std::array kCommands = {"add",          "build",     "build-server", "clean",   "completions", "dev-certs",
+                                    "ef",           "exec",      "format",       "fsi",     "help",        "list",
+                                    "msbuild",      "new",       "nuget",        "pack",    "package",     "project",
+                                    "publish",      "reference", "remove",       "restore", "run",         "sdk",
+                                    "sln",          "solution",  "store",        "test",    "tool",        "user-jwts",
+                                    "user-secrets", "vstest",    "watch",        "workload"};
+  return word.empty() || word.starts_with('-') || std::ranges::find(kCommands, word) != kCommands.end();
+}
+
+/// A global.json in the working directory or above it, which can name SDKs elsewhere.
+bool has_global_json(const system::System& system) {
+  auto folder = system.current_directory();
+  if (!folder) return false;
+  for (;; *folder = path::folder_of(*folder)) {
+    if (system.status(*folder + "/global.json")) return true;
+    if (*folder == "/" || !folder->starts_with('/')) return false;
+  }
 }
 
 bool has_sdk(const system::System& system, const std::string& root) {
@@ -161,14 +176,11 @@ std::optional<Finding> no_app_named(const system::System& system, const runtime:
   const auto muxer = system.real_path(path);
   const auto root = muxer ? framework::root_in(system, path::folder_of(*muxer)) : std::nullopt;
   const std::string& word = argv[1];
-  // What `dotnet exec` and the host's options lead to is not looked into.
-  if (!root || word == "exec" || needs_no_sdk(word) || word.starts_with("--roll-forward") || word == "--fx-version" ||
-      word.starts_with("--additional"))
-    return std::nullopt;
+  if (!root || is_command(word)) return std::nullopt;
   const auto meant = app_called(system, word);
   const std::string next = meant ? fmt::format("write dotnet {}", quote(*meant))
                                  : "name the app's dll: dotnet App.dll; SDK commands need an image with the SDK";
-  if (!has_sdk(system, root->directory)) {
+  if (!has_sdk(system, root->directory) && !has_global_json(system)) {
     return Finding{
         .id = Id::no_app_named,
         .severity = Severity::error,

@@ -166,10 +166,18 @@ TEST(HostFiles, WithoutAnSdkOnlyADllStartsAnApp) {
   c.argv = {"dotnet", "App"};
   EXPECT_EQ(c.only().severity, Severity::error);
   EXPECT_EQ(c.only().next, "write dotnet App.dll");
-  for (const char* word : {"--info", "--list-runtimes", "exec"}) {
+  for (const char* word : {"--info", "--list-runtimes", "exec", "build"}) {
     c.argv = {"dotnet", word};
     EXPECT_TRUE(c.check().empty()) << word;
   }
+}
+
+TEST(HostFiles, AGlobalJsonMayNameAnSdkElsewhere) {
+  Case c;
+  c.argv = {"dotnet", "anything"};
+  EXPECT_EQ(c.only().severity, Severity::error);
+  c.system.file("/global.json", "{}");
+  EXPECT_TRUE(c.check().empty());
 }
 
 TEST(HostFiles, WithAnSdkAWordMayBeACommandUnlessThereIsAnAppOfThatName) {
