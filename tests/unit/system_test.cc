@@ -904,4 +904,27 @@ TEST_F(Files, ExecuteReturnsTheCauseOfItsFailure) {
   EXPECT_EQ(linux_.execute("/bin/true", {"true", std::string(200'000, 'x')}, {}).code, E2BIG);
 }
 
+TEST(SystemLimits, AreThoseOfTheProcess) {
+  struct rlimit expected{};
+  ASSERT_EQ(getrlimit(RLIMIT_NOFILE, &expected), 0);
+  const auto limit = Linux().limit(portshim::system::Resource::open_files);
+  ASSERT_TRUE(limit);
+  EXPECT_EQ(limit->soft, expected.rlim_cur);
+  EXPECT_EQ(limit->hard, expected.rlim_max);
+}
+
+TEST(SystemInotify, ATrialLeavesNoDescriptorBehind) {
+  const auto count = [] { return Linux().list("/proc/self/fd").value_or(std::vector<std::string>{}).size(); };
+  const std::size_t before = count();
+  EXPECT_TRUE(Linux().try_inotify());
+  EXPECT_EQ(count(), before);
+}
+
+TEST(SystemWritable, WhatDoesNotExistIsNotWritable) {
+  const auto answer = Linux().writable("/nonexistent");
+  ASSERT_FALSE(answer);
+  EXPECT_EQ(answer.error().code, ENOENT);
+  EXPECT_TRUE(Linux().writable("/dev/null"));
+}
+
 }  // namespace
