@@ -147,6 +147,15 @@ class Inherited(HandoverTest):
                 with self.subTest(mode=mode, stage=stage):
                     self.assertUntouched(mode, denied_low_port() | stage)
 
+    def test_rewrite_repairs_them_and_nothing_else(self):
+        stage = Stage(ignored=(signal.SIGCHLD, signal.SIGHUP, signal.SIGQUIT),
+                      blocked=(signal.SIGTERM, signal.SIGINT, signal.SIGQUIT, signal.SIGUSR1))
+        result = self.portshim("--mode=rewrite", "--log-level=info", self.probe, stage=stage)
+        self.assertEqual((result.probe.ignored, result.probe.blocked), ([signal.SIGHUP, signal.SIGQUIT],
+                                                                        [signal.SIGUSR1]))
+        self.assertEqual([(finding.id, finding.severity) for finding in result.findings],
+                         [("PS440", "info"), ("PS441", "info")])
+
     def test_rewrite_leaves_sigchld_blocked_and_sigterm_ignored(self):
         self.assertUntouched("rewrite", denied_low_port() | Stage(blocked=(signal.SIGCHLD,)))
         self.assertUntouched("rewrite", denied_low_port() | Stage(ignored=(signal.SIGTERM,)))
