@@ -58,7 +58,8 @@ FAILURES = (
             IN_USE, "PS208", "'{}/k.sock' is there, and no socket"),
     Failure("directory", "http://unix:{}/k.sock", lambda folder: (folder / "k.sock").mkdir(),
             IN_USE, "PS208", "'{}/k.sock' is there, and no socket"),
-    Failure("link that leads nowhere", "http://unix:{}/k.sock", lambda folder: (folder / "k.sock").symlink_to("nowhere"),
+    Failure("link that leads nowhere", "http://unix:{}/k.sock",
+            lambda folder: (folder / "k.sock").symlink_to("nowhere"),
             IN_USE, "PS208", "'{}/k.sock' is there, and no socket"),
     Failure("the same socket twice", "http://unix:{}/k.sock;http://unix:{}/k.sock", nothing,
             IN_USE, "PS105", "the app binds '{}/k.sock' twice"),
@@ -157,7 +158,8 @@ class Endpoints(KestrelTest):
     def test_a_port_of_another_process_is_a_warning_and_no_reason_to_refuse(self):
         with self.namespace.entered():
             self.enterContext(socket.create_server(("127.0.0.1", 8080)))
-        holders = {self.stage: "a process of uid 0", as_root() | Stage(namespace=self.namespace): f"(pid {os.getpid()})"}
+        holders = {self.stage: "a process of uid 0",
+                   as_root() | Stage(namespace=self.namespace): f"(pid {os.getpid()})"}
         for stage, holder in holders.items():
             for mode in "explain", "validate", "rewrite":
                 with self.subTest(mode=mode, holder=holder):
