@@ -247,4 +247,21 @@ void Trial::set(const Target& target, Verdict verdict) {
   verdicts_[key(target)] = verdict;
 }
 
+void Kernel::ask(const std::vector<address::Target>& targets) {
+  if (!targets.empty() && !by_rule_) trials_.push_back(Trial::run(system_, identity_, targets));
+}
+
+address::Verdict Kernel::verdict(const address::Target& target) {
+  const bool own =
+      std::ranges::any_of(own_, [&](const address::Target& one) { return address::overlaps(one, target); });
+  if (by_rule_) return own ? address::Verdict::allowed : privilege::by_rule(identity_, target);
+  auto trial = std::ranges::find_if(trials_, [&](const Trial& one) { return one.has(target); });
+  if (trial == trials_.end()) {
+    ask({target});
+    trial = trials_.end() - 1;
+  }
+  const address::Verdict answer = trial->verdict(target);
+  return own && answer == address::Verdict::taken ? address::Verdict::allowed : answer;
+}
+
 }  // namespace portshim::privilege

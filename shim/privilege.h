@@ -69,4 +69,24 @@ class Trial {
   std::map<std::pair<std::string, std::uint16_t>, address::Verdict> verdicts_;
 };
 
+/// The kernel's answers to binds, asked for when they are first needed.
+class Kernel {
+ public:
+  /// `by_rule`: nothing is tried, since this host and process are not what is asked about. `own`: what the app has
+  /// bound already, which is not in its way.
+  Kernel(const system::System& system, const Identity& identity, bool by_rule, std::vector<address::Target> own)
+      : system_(system), identity_(identity), by_rule_(by_rule), own_(std::move(own)) {}
+
+  /// Asks for all of these in one trial.
+  void ask(const std::vector<address::Target>& targets);
+  [[nodiscard]] address::Verdict verdict(const address::Target& target);
+
+ private:
+  const system::System& system_;
+  Identity identity_;
+  bool by_rule_;
+  std::vector<address::Target> own_;
+  std::vector<Trial> trials_ = {};
+};
+
 }  // namespace portshim::privilege

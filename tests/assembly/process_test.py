@@ -205,7 +205,7 @@ class Identity(ProcessTest):
         report = result.json
         self.assertEqual((result.code, report["verdict"]), (78, "refuse"))
         self.assertEqual(report["predictions"], [])
-        self.assertEqual([one["id"] for one in report["findings"] if one["severity"] == "error"], ["PS907"])
+        self.assertEqual([one["id"] for one in report["findings"] if one["severity"] == "error"], ["PS909"])
         for what in ("environment", "root directory", "program", "working directory", "open files"):
             self.assertEqual(len([note for note in report["notes"]
                                   if note.startswith(f"not readable: {what}") and "Permission denied" in note]), 1,
@@ -224,7 +224,7 @@ class NoProcess(ProcessTest):
             result = self.ask(pid, form=form)
             self.assertEqual((result.code, result.stdout), (125, ""), result)
             [finding] = result.findings
-            self.assertEqual((finding.id, finding.severity, finding.what), ("PS907", "error", what))
+            self.assertEqual((finding.id, finding.severity, finding.what), ("PS909", "error", what))
 
     def test_a_number_of_no_process(self):
         ended = subprocess.Popen(["true"])
@@ -258,7 +258,7 @@ class NoProcess(ProcessTest):
         os.kill(int(stopped), signal.SIGCONT)
         result = asked.wait()
         self.assertEqual((result.code, result.stdout), (125, ""), result)
-        self.assertEqual(self.assertFinding(result, "PS907", "error").what,
+        self.assertEqual(self.assertFinding(result, "PS909", "error").what,
                          f"process {app.pid} ended while it was examined")
 
     def test_a_program_that_is_not_dotnet_is_examined_as_what_it_is(self):

@@ -205,7 +205,7 @@ class Output(CheckTest):
                 result = self.run_plainly(*words, stdout=full)
                 self.assertEqual(result.returncode, 125)
                 [finding] = portshim_test.parse_findings(result.stderr.decode())
-                self.assertEqual((finding.id, finding.severity), ("PS906", "error"))
+                self.assertEqual((finding.id, finding.severity), ("PS908", "error"))
                 self.assertIn("No space left on device", finding.why)
 
     def test_user_info_of_urls_is_masked(self):
