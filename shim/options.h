@@ -51,7 +51,7 @@ struct Options {
   finding::Severity log_level = finding::Severity::warning;  ///< where nothing is set: info in explain and for install
   std::string termination_log = "/dev/termination-log";      ///< where the reason of a failed start is left
   Check check = Check::no;
-  std::string install;  ///< where portshim is to copy itself to; empty: nowhere
+  std::string install;                    ///< where portshim is to copy itself to; empty: nowhere
   std::optional<std::int32_t> pid = {};   ///< the process that --check examines in place of COMMAND
   std::optional<Assumption> assume = {};  ///< of --check
   bool help = false;
