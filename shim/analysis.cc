@@ -111,12 +111,16 @@ void settle_floor(Analysis& analysis, const options::Options& options) {
   }
 }
 
-/// --check of a COMMAND that is not here, or cannot be executed: worth a word, and no reason to refuse.
-Finding say_absent(const system::System& system, const Start& start, const Request& request) {
-  const std::string& command = start.argv[request.command];
-  Finding finding = launch::explain_lookup(system, command, request.lookup, start.environment).finding;
-  finding.severity = Severity::info;
-  return finding;
+/// --check of a COMMAND that is not here, or cannot be executed: it may be made for another machine or image, so that
+/// this is no reason to refuse.
+std::optional<Finding> say_command(const system::System& system, const Start& start, const Request& request) {
+  std::optional<launch::Failure> failure =
+      request.lookup.path.empty()
+          ? launch::explain_lookup(system, start.argv[request.command], request.lookup, start.environment)
+          : launch::foresee_exec(system, request.lookup.path);
+  if (!failure) return std::nullopt;
+  failure->finding.severity = Severity::warning;
+  return std::move(failure->finding);
 }
 
 /// Puts what a check says among the findings: an error is certain, and validate refuses.
@@ -219,8 +223,8 @@ Analysis analyse(const system::System& system, const Start& start, const Request
   }
   analysis.diagnosis.findings.insert(analysis.diagnosis.findings.begin(), invalid.begin(), invalid.end());
   if (!invalid.empty()) analysis.diagnosis.refuse = true;
-  if (request.lookup.path.empty() && running == nullptr) {
-    analysis.diagnosis.findings.push_back(say_absent(system, start, request));
+  if (options.check != options::Check::no && running == nullptr) {
+    if (auto finding = say_command(system, start, request)) add_findings(analysis.diagnosis, {*finding}, options);
   }
   return analysis;
 }

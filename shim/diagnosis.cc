@@ -559,6 +559,16 @@ class Writer {
     return line == 0 ? "" : fmt::format(": line {}, byte {}", line, number_after("BytePositionInLine: "));
   }
 
+  [[nodiscard]] std::string remedy_for_certificate(const kestrel::Failure& failure) const {
+    const std::string& type = failure.exception.type;
+    if (s_.input.files != nullptr && s_.input.files->is_directory(failure.path)) {
+      return "mount a file: it is a directory, which docker makes where the file to mount is missing on the host";
+    }
+    if (type.ends_with("CryptographicException")) return "put a certificate there, or take the setting out";
+    if (type == "System.UnauthorizedAccessException") return "let the app's user read it";
+    return "mount the certificate there so that the app's user can read it, or take the setting out";
+  }
+
   [[nodiscard]] std::string remedy_for(const kestrel::Failure& failure) const {
     const std::string& type = failure.exception.type;
     const bool denied = type == "System.UnauthorizedAccessException";
@@ -567,17 +577,21 @@ class Writer {
       return type == "System.IO.InvalidDataException" ? "correct the file" + position_of(failure.exception)
                                                       : "put a readable file in its place, or none";
     }
-    if (failure.fault == kestrel::Fault::content_root) return "correct the path, or WORKDIR where nothing names it";
-    if (failure.fault == kestrel::Fault::certificate) {
-      return type.ends_with("CryptographicException") ? "put a certificate there, or take the setting out"
-             : denied                                 ? "let the app's user read it"
-                      : "mount the certificate there so that the app's user can read it, or take the setting out";
+    if (failure.fault == kestrel::Fault::content_root) {
+      return s_.input.current_directory.empty()
+                 ? "start it in a directory that is there: the working directory was deleted"
+                 : "correct the path, or WORKDIR where nothing names it";
     }
+    if (failure.fault == kestrel::Fault::certificate) return remedy_for_certificate(failure);
     const auto repair = std::ranges::find_if(
         s_.plan.repairs, [&](const repair::Repair& r) { return r.origin == failure.source.origin(); });
     const bool repairable = failure.source.form != kestrel::Form::none && repair != s_.plan.repairs.end();
     if (!rewrites() && repairable) return "take out the white space or quotes around it; PORTSHIM=rewrite does so";
     if (has_wrong_separator(failure)) return how_to_separate(failure.source.form);
+    if (failure.exception.message.starts_with("Invalid url: ")) {
+      return "write it with scheme and port, as http://+:8080";
+    }
+    if (failure.exception.message.contains("(Parameter 'port')")) return "write a port from 0 to 65535";
     return "correct it where it is set";
   }
 

@@ -86,7 +86,9 @@ Problem socket_problem(const std::string& path, int code) {
                           : fmt::format("another process may be using '{}'", quote(path)),
           .why = fmt::format("connect answered {}",
                              code == 0 ? "at once" : system::Error{.code = code, .doing = "with an error"}.message()),
-          .next = "nothing, if that process is the app itself; else give one of them another path"};
+          .next = code == EACCES ? "remove the file, if the process that made it, as another user, has ended; bind(2) "
+                                   "never takes the place of a file"
+                                 : "give one of them another path, or remove the file if nobody needs it"};
 }
 
 /// What keeps a unix socket from being made; the file comes first, as in the kernel.
@@ -203,7 +205,9 @@ class Checker {
             .certain = false,
             .what = fmt::format("held by another process{}", holder ? ", " + quote(*holder) : ""),
             .why = fmt::format("a trial bind of {} was answered with EADDRINUSE", address::to_string(target)),
-            .next = "nothing, if that process is the app itself; else give one of them another port"};
+            .next = s_.options.check == options::Check::no
+                        ? "end that process, or give one of them another port"
+                        : "nothing, if that process is the app itself; else give one of them another port"};
   }
 
   void say(const Hit& hit) {

@@ -566,6 +566,12 @@ Failure explain_lookup(const System& system, const std::string& command, const l
                       next);
 }
 
+std::optional<Failure> foresee_exec(const System& system, const std::string& path) {
+  if (auto fault = path_fault({.system = system, .command = path}, path)) return fault;
+  if (auto fault = permission_fault(system, path)) return fault;
+  return follow_interpreters(system, path, ENOEXEC).fault;
+}
+
 Failure explain_exec(const System& system, const std::string& path, const system::Error& error) {
   if (error.code == E2BIG) {
     return make_failure(

@@ -23,6 +23,10 @@ struct Failure {
 [[nodiscard]] Failure explain_lookup(const system::System& system, const std::string& command,
                                      const lookup::Lookup& lookup, std::span<const std::string> environment);
 
+/// What will keep `path` from being executed, as far as that shows before it is tried: permissions, mount, loader,
+/// interpreter, machine. Nothing where none of them does.
+[[nodiscard]] std::optional<Failure> foresee_exec(const system::System& system, const std::string& path);
+
 /// The real cause of a failed execve of `path`.
 [[nodiscard]] Failure explain_exec(const system::System& system, const std::string& path, const system::Error& error);
 

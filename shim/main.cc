@@ -175,7 +175,9 @@ int run_app(system::Control& system, const Start& start, const Request& request)
 int install_copy(system::Control& system, const Start& start, const options::Options& options) {
   const Finding finding = install::install(system, options.install);
   say(system, start, options, std::array{finding});
-  return finding.id == Id::installed ? 0 : kRefused;
+  if (finding.id == Id::installed) return 0;
+  leave_reason(system, options, std::array{finding});
+  return kRefused;
 }
 
 /// The process that --pid names cannot be examined.

@@ -102,14 +102,14 @@ std::string size_text(std::uint64_t bytes) {
 }
 
 std::optional<Finding> few_open_files(const system::System& system) {
-  constexpr std::uint64_t kEnough = 300;  // an idle app has 180 files open, and 250 while it starts
+  constexpr std::uint64_t kEnough = 256;  // an idle app has 180 files open, and up to 250 while it starts
   // The runtime raises the soft limit to the hard one.
   const auto limit = system.limit(system::Resource::open_files);
   if (!limit || limit->hard >= kEnough) return std::nullopt;
   return Finding{.id = Id::limit_open_files,
                  .severity = Severity::warning,
-                 .what = fmt::format(
-                     "the app may have only {} files open (RLIMIT_NOFILE), and needs about 250 to start", limit->hard),
+                 .what = fmt::format("the app may have only {} files open (RLIMIT_NOFILE), and may need 250 to start",
+                                     limit->hard),
                  .why = "with too few .NET says that an assembly cannot be found, or ends with exit code 137",
                  .did = "",
                  .next = "raise the limit to 1024 or more (docker run --ulimit nofile=1024:1024)"};
@@ -142,20 +142,19 @@ bool has_no_process_limit(const system::System& system) {
 }
 
 std::optional<Finding> few_processes(const system::System& system) {
-  constexpr std::uint64_t kEnough = 64;  // an idle app has 20 threads; each is a process to the limit
+  constexpr std::uint64_t kEnough = 32;  // an idle app has 20 threads; each is a process to the limit
   const auto limit = system.limit(system::Resource::processes);
   if (!limit || limit->soft >= kEnough || has_no_process_limit(system)) return std::nullopt;
-  return Finding{
-      .id = Id::limit_processes,
-      .severity = Severity::warning,
-      .what = fmt::format("this user may have only {} processes and threads (RLIMIT_NPROC): .NET is likely to "
-                          "end with exit code 137",
-                          limit->soft),
-      .why =
-          "the limit counts the threads of all processes of the user, those of other containers too; "
-          "what .NET says is 'Failed to create CoreCLR' or 'Out of memory'",
-      .did = "",
-      .next = "raise it (docker run --ulimit nproc=4096), or bound the container by its pids limit"};
+  return Finding{.id = Id::limit_processes,
+                 .severity = Severity::warning,
+                 .what = fmt::format("this user may have only {} processes and threads (RLIMIT_NPROC): .NET may end at "
+                                     "its start",
+                                     limit->soft),
+                 .why =
+                     "the limit counts the threads of all processes of the user, those of other containers too; "
+                     "what .NET says is 'Failed to create CoreCLR' (exit code 137) or 'Out of memory' (134)",
+                 .did = "",
+                 .next = "raise it (docker run --ulimit nproc=4096), or bound the container by its pids limit"};
 }
 
 // --- Libraries. ---

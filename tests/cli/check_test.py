@@ -384,6 +384,18 @@ class App(CheckTest):
                 self.assertEqual(self.run_shim(*command).code, 127)
                 report = self.check(command=command, env={"ASPNETCORE_URLS": "http://+:8080"})
                 self.assertEqual(report["verdict"], "start")
+                self.assertEqual([(one["id"], one["severity"]) for one in report["findings"]], [("PS401", "warning")])
+
+    def test_what_keeps_command_from_being_executed_is_foreseen(self):
+        script = self.write("script", "#!/no/such/interpreter\n", 0o755)
+        windows = self.write("windows", "#!/bin/sh\r\n", 0o755)
+        plain = self.write("plain", "x", 0o644)
+        for command, id, code in ((script, "PS405", 127), (windows, "PS406", 127), (plain, "PS403", 126)):
+            with self.subTest(command=command):
+                self.assertEqual(self.run_shim(command).code, code)
+                report = self.check(command=(command,))
+                self.assertEqual([(one["id"], one["severity"]) for one in report["findings"]], [(id, "warning")])
+                self.assertEqual(report["verdict"], "start", "it may be made for another machine")
 
     def test_what_binds_nothing_has_no_predictions_of_ports_and_starts(self):
         report = self.check(command=("dotnet", "build"), env=PORT_80)

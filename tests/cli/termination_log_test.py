@@ -35,6 +35,9 @@ class TerminationLog(FakeAppTest):
     def test_a_refusal_leaves_its_reason(self):
         self.assertLeft(self.leave(*APP, env=REFUSED), 78, "PS101")
 
+    def test_an_installation_that_failed_leaves_its_reason(self):
+        self.assertLeft(self.leave("--install=/nowhere/portshim"), 78, "PS907")
+
     def test_a_command_that_cannot_be_started_leaves_its_reason_in_every_mode(self):
         script = self.write("script", "#!/no/such/interpreter\n", 0o755)
         plain = self.write("plain", "x", 0o644)

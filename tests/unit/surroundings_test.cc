@@ -85,7 +85,7 @@ TEST(Surroundings, TheHardLimitOfOpenFilesCounts) {
   Case c;
   c.system.limits[system::Resource::open_files] = {.soft = 64, .hard = 1024};
   EXPECT_THAT(c.ids(), IsEmpty());
-  c.system.limits[system::Resource::open_files] = {.soft = 64, .hard = 299};
+  c.system.limits[system::Resource::open_files] = {.soft = 64, .hard = 255};
   EXPECT_THAT(c.ids(), ElementsAre(Id::limit_open_files));
 }
 
