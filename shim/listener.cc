@@ -7,9 +7,11 @@
 #include <array>
 #include <cstddef>
 #include <cstdint>
-#include <cstring>
 #include <string_view>
+#include <utility>
 #include <vector>
+
+#include "shim/words.h"
 
 namespace portshim::listener {
 namespace {
@@ -21,73 +23,29 @@ using system::System;
 // Listening sockets are the first in these tables (net/ipv4/tcp_ipv4.c, tcp_seq_start), connections follow.
 constexpr std::size_t kMostOfTable = std::size_t{256} << 10U;
 constexpr std::size_t kMostLinks = 10'000;
-constexpr std::string_view kListening = "0A";  // TCP_LISTEN of net/tcp_states.h
 
-/// A line of the table.
-struct Socket {
-  std::string uid;
-  std::string inode;
-};
-
-/// The next word of the line, which it is taken off from.
-std::string_view take_word(std::string_view& line) {
-  line.remove_prefix(std::min(line.find_first_not_of(' '), line.size()));
-  const std::string_view word = line.substr(0, line.find(' '));
-  line.remove_prefix(word.size());
-  return word;
-}
-
-/// An address as the tables have it: 32-bit words in the byte order of the machine, in hexadecimal.
-std::string as_words(const unsigned char* bytes, std::size_t length) {
-  std::string out;
-  for (std::size_t at = 0; at < length; at += sizeof(std::uint32_t)) {
-    std::uint32_t word = 0;
-    std::memcpy(&word, bytes + at, sizeof word);
-    out += fmt::format("{:08X}", word);
+/// An address as the kernel prints it: words of 32 bits in the machine's order, in hexadecimal.
+std::optional<std::string> parse_address(std::string_view text) {
+  constexpr std::size_t kDigits = 8;
+  std::array<std::uint32_t, 4> words{};
+  if (text.size() != kDigits && text.size() != words.size() * kDigits) return std::nullopt;
+  for (std::size_t i = 0; i * kDigits < text.size(); ++i) {
+    words.at(i) = words::number<std::uint32_t>(text.substr(i * kDigits, kDigits), 16);
   }
-  return out;
+  std::array<char, INET6_ADDRSTRLEN> out{};
+  const int family = text.size() == kDigits ? AF_INET : AF_INET6;
+  if (inet_ntop(family, words.data(), out.data(), out.size()) == nullptr) return std::nullopt;
+  return address::parse_ip(out.data());
 }
 
-std::string as_words(const std::string& address) {
-  std::array<unsigned char, sizeof(in6_addr)> bytes{};
-  const bool ipv4 = inet_pton(AF_INET, address.c_str(), bytes.data()) == 1;
-  if (!ipv4 && inet_pton(AF_INET6, address.substr(0, address.find('%')).c_str(), bytes.data()) != 1) return {};
-  return as_words(bytes.data(), ipv4 ? sizeof(in_addr) : sizeof(in6_addr));
-}
-
-/// True where a socket on that address is in the way of the target.
-bool is_in_the_way(std::string_view address, const Target& target) {
-  if (target.bind == Bind::any || address.find_first_not_of('0') == std::string_view::npos) return true;
-  if (target.bind == Bind::localhost) return address == as_words("127.0.0.1") || address == as_words("::1");
-  const std::string own = as_words(target.address);
-  return own.find_first_not_of('0') == std::string::npos || address == own ||
-         address == as_words("::ffff:" + target.address);
-}
-
-/// "0: 0100007F:1F90 00000000:0000 0A 00000000:00000000 00:00000000 00000000 1000 0 12345 …"
-std::optional<Socket> parse_line(std::string_view line, const Target& target) {
-  take_word(line);
-  const std::string_view local = take_word(line);
-  const std::size_t colon = local.find(':');
-  if (colon == std::string_view::npos || local.substr(colon + 1) != fmt::format("{:04X}", target.port)) return {};
-  take_word(line);
-  if (take_word(line) != kListening || !is_in_the_way(local.substr(0, colon), target)) return {};
-  for (int i = 0; i < 3; ++i) take_word(line);
-  Socket socket{.uid = std::string(take_word(line)), .inode = {}};
-  take_word(line);
-  socket.inode = take_word(line);
-  return socket;
-}
-
-std::optional<Socket> find_socket(const System& system, const Target& target) {
+std::optional<Listener> find_listener(const System& system, const Target& target) {
   for (const char* const table : {"/proc/self/net/tcp6", "/proc/self/net/tcp"}) {
     const auto content = system.read_part(table, 0, kMostOfTable);
     if (!content) continue;
-    std::string_view rest = *content;
-    while (!rest.empty()) {
-      const std::size_t end = std::min(rest.find('\n'), rest.size() - 1);
-      if (auto socket = parse_line(rest.substr(0, end), target)) return socket;
-      rest.remove_prefix(end + 1);
+    for (Listener& one : parse(*content)) {
+      if (one.port != target.port) continue;
+      if (address::overlaps({.bind = Bind::ip, .address = one.address, .port = one.port}, target))
+        return std::move(one);
     }
   }
   return std::nullopt;
@@ -126,11 +84,36 @@ std::optional<std::string> find_process(const System& system, const std::string&
 
 }  // namespace
 
+std::vector<Listener> parse(std::string_view text) {
+  // "sl: local_address remote_address state queues timers retransmits uid timeout inode …"
+  constexpr std::size_t kLocal = 1;
+  constexpr std::size_t kState = 3;
+  constexpr std::size_t kUid = 7;
+  constexpr std::size_t kInode = 9;
+  constexpr std::string_view kListening = "0A";  // TCP_LISTEN of net/tcp_states.h
+  std::vector<Listener> out;
+  while (!text.empty()) {
+    const std::size_t end = std::min(text.find('\n'), text.size());
+    const auto fields = words::of(text.substr(0, end));
+    text.remove_prefix(std::min(end + 1, text.size()));
+    if (fields.size() <= kInode || fields[kState] != kListening) continue;
+    const std::size_t colon = fields[kLocal].find(':');
+    if (colon == std::string_view::npos) continue;
+    const auto address = parse_address(fields[kLocal].substr(0, colon));
+    if (!address) continue;
+    out.push_back({.address = *address,
+                   .port = words::number<std::uint16_t>(fields[kLocal].substr(colon + 1), 16),
+                   .inode = words::number<std::uint64_t>(fields[kInode], 10),
+                   .uid = words::number<std::uint32_t>(fields[kUid], 10)});
+  }
+  return out;
+}
+
 std::optional<std::string> holder_of(const System& system, const Target& target) {
-  const auto socket = find_socket(system, target);
-  if (!socket) return std::nullopt;
-  if (auto process = find_process(system, socket->inode)) return process;
-  return "a process of uid " + socket->uid;
+  const auto listener = find_listener(system, target);
+  if (!listener) return std::nullopt;
+  if (auto process = find_process(system, std::to_string(listener->inode))) return process;
+  return fmt::format("a process of uid {}", listener->uid);
 }
 
 }  // namespace portshim::listener

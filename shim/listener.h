@@ -1,13 +1,27 @@
-// Who holds a TCP port, as far as this process may know.
+// Listening TCP sockets, and who holds them, as far as this process may know.
 #pragma once
 
+#include <cstdint>
 #include <optional>
 #include <string>
+#include <string_view>
+#include <vector>
 
 #include "shim/address.h"
 #include "shim/system.h"
 
 namespace portshim::listener {
+
+/// A listening TCP socket.
+struct Listener {
+  std::string address;  ///< as .NET prints it
+  std::uint16_t port = 0;
+  std::uint64_t inode = 0;
+  std::uint32_t uid = 0;  ///< whose it is
+};
+
+/// Those in the text of /proc/PID/net/tcp or tcp6 (proc_pid_net(5)).
+[[nodiscard]] std::vector<Listener> parse(std::string_view text);
 
 /// The process that listens where the target would be bound: "nginx (pid 12)", or "a process of uid 101" where its
 /// descriptors may not be read; nothing where the kernel's tables show no such socket. From /proc/self/net/tcp and tcp6

@@ -174,8 +174,9 @@ std::string termination_message(std::span<const Finding> findings) {
 
 void Log::say(const Finding& finding) {
   if (finding.severity < least_) return;
-  // One write, so that lines of other processes on the same pipe cannot come between (pipe(7), PIPE_BUF).
-  system_.write(STDERR_FILENO, format(finding, format_, colour_));
+  // One write, so that lines of other processes on the same pipe cannot come between (pipe(7), PIPE_BUF). There is
+  // nobody to tell of a failure.
+  static_cast<void>(system_.write(STDERR_FILENO, format(finding, format_, colour_)));
 }
 
 bool wants_colour(bool is_terminal, std::string_view no_color, std::string_view term) {

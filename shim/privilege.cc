@@ -252,8 +252,8 @@ void Kernel::ask(const std::vector<address::Target>& targets) {
 }
 
 address::Verdict Kernel::verdict(const address::Target& target) {
-  const bool own =
-      std::ranges::any_of(own_, [&](const address::Target& one) { return address::overlaps(one, target); });
+  const bool own = std::ranges::any_of(
+      own_, [&](const address::Target& one) { return one.port == target.port && address::overlaps(one, target); });
   if (by_rule_) return own ? address::Verdict::allowed : privilege::by_rule(identity_, target);
   auto trial = std::ranges::find_if(trials_, [&](const Trial& one) { return one.has(target); });
   if (trial == trials_.end()) {

@@ -15,6 +15,8 @@
 #include <set>
 #include <utility>
 
+#include "shim/words.h"
+
 namespace portshim::process {
 namespace {
 
@@ -42,25 +44,6 @@ std::vector<std::string> split_at_nul(std::string_view text) {
   return out;
 }
 
-/// The words of a line that are separated by blanks and tabs.
-std::vector<std::string_view> words_of(std::string_view line) {
-  constexpr std::string_view kBlanks = " \t";
-  std::vector<std::string_view> out;
-  for (std::size_t begin = line.find_first_not_of(kBlanks); begin != std::string_view::npos;) {
-    const std::size_t end = std::min(line.find_first_of(kBlanks, begin), line.size());
-    out.push_back(line.substr(begin, end - begin));
-    begin = line.find_first_not_of(kBlanks, end);
-  }
-  return out;
-}
-
-template <typename Number>
-Number number_of(std::string_view text, int base) {
-  Number number = 0;
-  std::from_chars(text.data(), text.data() + text.size(), number, base);
-  return number;
-}
-
 /// The 22nd field of stat: the time at which it was started. Its second, the name, may hold anything but ends in ')'.
 std::string start_time_of(const System& system, pid_t pid) {
   constexpr std::size_t kBehindName = 19;
@@ -68,7 +51,7 @@ std::string start_time_of(const System& system, pid_t pid) {
   if (!text) return {};
   const std::size_t name_end = text->rfind(')');
   if (name_end == std::string::npos) return {};
-  const auto words = words_of(std::string_view(*text).substr(name_end + 1));
+  const auto words = words::of(std::string_view(*text).substr(name_end + 1));
   return words.size() > kBehindName ? std::string(words[kBehindName]) : "";
 }
 
@@ -140,7 +123,7 @@ class Reading {
     std::string_view rest = *text;
     while (!rest.empty()) {
       const std::size_t end = std::min(rest.find('\n'), rest.size());
-      take_status(words_of(rest.substr(0, end)));
+      take_status(words::of(rest.substr(0, end)));
       rest.remove_prefix(std::min(end + 1, rest.size()));
     }
   }
@@ -149,7 +132,7 @@ class Reading {
     if (words.size() < 2) return;
     auto& capabilities = process_.capabilities;
     const auto set = [&](std::string_view name, system::CapabilitySet& member) {
-      if (words[0] == name) member = number_of<system::CapabilitySet>(words[1], 16);
+      if (words[0] == name) member = words::number<system::CapabilitySet>(words[1], 16);
     };
     set("CapInh:", capabilities.inheritable);
     set("CapPrm:", capabilities.permitted);
@@ -161,9 +144,9 @@ class Reading {
     // Real, effective.
     auto& ids = process_.ids;
     if (words[0] == "Uid:")
-      ids = {number_of<uid_t>(words[1], 10), number_of<uid_t>(words[2], 10), ids.gid, ids.effective_gid};
+      ids = {words::number<uid_t>(words[1], 10), words::number<uid_t>(words[2], 10), ids.gid, ids.effective_gid};
     if (words[0] == "Gid:")
-      ids = {ids.uid, ids.effective_uid, number_of<gid_t>(words[1], 10), number_of<gid_t>(words[2], 10)};
+      ids = {ids.uid, ids.effective_uid, words::number<gid_t>(words[1], 10), words::number<gid_t>(words[2], 10)};
   }
 
   /// The inodes of the sockets that it holds.
@@ -178,7 +161,7 @@ class Reading {
     for (const std::string& number : *numbers) {
       const auto target = system_.read_link(file("fd/" + number));
       if (target && target->starts_with(kSocket)) {
-        inodes.insert(number_of<std::uint64_t>(std::string_view(*target).substr(kSocket.size()), 10));
+        inodes.insert(words::number<std::uint64_t>(std::string_view(*target).substr(kSocket.size()), 10));
       }
     }
     return inodes;
@@ -190,7 +173,7 @@ class Reading {
       // Listening sockets come before all others (tcp4_seq_show), so that the beginning of a long file is enough.
       const auto text = system_.read_part(file(name), 0, System::kMaxFileSize);
       if (text) {
-        std::ranges::move(parse_listeners(*text), std::back_inserter(all));
+        std::ranges::move(listener::parse(*text), std::back_inserter(all));
       } else if (text.error().code != ENOENT) {  // as of a host without IPv6
         note(name, text.error());
       }
@@ -208,20 +191,6 @@ class Reading {
   const System& system_;
   Process process_;
 };
-
-/// An address as the kernel prints it: words of 32 bits in the machine's order, in hexadecimal.
-std::optional<std::string> parse_address(std::string_view text) {
-  constexpr std::size_t kDigits = 8;
-  std::array<std::uint32_t, 4> words{};
-  if (text.size() != kDigits && text.size() != words.size() * kDigits) return std::nullopt;
-  for (std::size_t i = 0; i * kDigits < text.size(); ++i) {
-    words.at(i) = number_of<std::uint32_t>(text.substr(i * kDigits, kDigits), 16);
-  }
-  std::array<char, INET6_ADDRSTRLEN> out{};
-  const int family = text.size() == kDigits ? AF_INET : AF_INET6;
-  if (inet_ntop(family, words.data(), out.data(), out.size()) == nullptr) return std::nullopt;
-  return address::parse_ip(out.data());
-}
 
 /// True when the socket is one that the target's bind makes (AnyIPListenOptions.cs, LocalhostListenOptions.cs).
 bool is_made_by(const Listener& listener, const Target& target) {
@@ -252,29 +221,6 @@ bool is_running(const System& system, const Process& process) {
   // That of a process that has ended and waits for its parent is empty.
   const auto command_line = system.read_file(file_of(process.pid, "cmdline"));
   return command_line && !command_line->empty();
-}
-
-std::vector<Listener> parse_listeners(std::string_view text) {
-  // "sl: local_address remote_address state queues timers retransmits uid timeout inode …"
-  constexpr std::size_t kLocal = 1;
-  constexpr std::size_t kState = 3;
-  constexpr std::size_t kInode = 9;
-  constexpr std::string_view kListening = "0A";  // TCP_LISTEN
-  std::vector<Listener> out;
-  while (!text.empty()) {
-    const std::size_t end = std::min(text.find('\n'), text.size());
-    const auto words = words_of(text.substr(0, end));
-    text.remove_prefix(std::min(end + 1, text.size()));
-    if (words.size() <= kInode || words[kState] != kListening) continue;
-    const std::size_t colon = words[kLocal].find(':');
-    if (colon == std::string_view::npos) continue;
-    const auto address = parse_address(words[kLocal].substr(0, colon));
-    if (!address) continue;
-    out.push_back({.address = *address,
-                   .port = number_of<std::uint16_t>(words[kLocal].substr(colon + 1), 16),
-                   .inode = number_of<std::uint64_t>(words[kInode], 10)});
-  }
-  return out;
 }
 
 Comparison compare(std::span<const Listener> listening, std::span<const std::vector<Target>> outcomes) {

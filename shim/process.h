@@ -10,16 +10,12 @@
 #include <vector>
 
 #include "shim/address.h"
+#include "shim/listener.h"
 #include "shim/system.h"
 
 namespace portshim::process {
 
-/// A listening TCP socket.
-struct Listener {
-  std::string address;  ///< as .NET prints it
-  std::uint16_t port = 0;
-  std::uint64_t inode = 0;
-};
+using listener::Listener;
 
 /// What /proc/PID says (proc_pid(5)). What may not be read is empty or nothing, and in `unreadable`.
 struct Process {
@@ -44,9 +40,6 @@ struct Process {
 
 /// True while the process that was read is still there.
 [[nodiscard]] bool is_running(const system::System& system, const Process& process);
-
-/// The listening sockets in the text of /proc/PID/net/tcp or tcp6.
-[[nodiscard]] std::vector<Listener> parse_listeners(std::string_view text);
 
 /// Endpoints that were predicted, and sockets that listen.
 struct Comparison {

@@ -70,5 +70,12 @@ TEST(Holder, IsNobodyWhereTheTableIsNotThereOrIsNonsense) {
   }
 }
 
+TEST(Listeners, OfBrokenTextAreNone) {
+  for (const char* text :
+       {"", "\n\n", "a b c d e f g h i j", "0: 0100007F 0 0A 0 0 0 0 0 1", "0: X:1F90 0 0A 0 0 0 0 0 1"}) {
+    EXPECT_THAT(parse(text), testing::IsEmpty()) << text;
+  }
+}
+
 }  // namespace
 }  // namespace portshim::listener

@@ -625,4 +625,14 @@ TEST(TrialSet, VerdictCanBeGiven) {
   EXPECT_EQ(trial.verdict(any(80)), Verdict::unknown);
 }
 
+TEST(KernelOf, ARunningAppIsNotInItsOwnWayAndOthersAre) {
+  FakeSystem system;
+  system.in_use = {8080, 9090};
+  const Target own{.bind = Bind::ip, .address = "::", .port = 8080};
+  portshim::privilege::Kernel kernel(system, {.port_start = 1024}, false, {own});
+  const auto any = [](std::uint16_t port) { return Target{.bind = Bind::any, .address = {}, .port = port}; };
+  EXPECT_EQ(kernel.verdict(any(8080)), Verdict::allowed);
+  EXPECT_EQ(kernel.verdict(any(9090)), Verdict::taken);
+}
+
 }  // namespace

@@ -158,13 +158,6 @@ TEST(Process, AWorkingDirectoryThatIsGoneIsKnownToBe) {
   EXPECT_EQ(View(*process).current_directory().error().code, ENOENT);
 }
 
-TEST(Listeners, OfBrokenTextAreNone) {
-  for (const char* text :
-       {"", "\n\n", "a b c d e f g h i j", "0: 0100007F 0 0A 0 0 0 0 0 1", "0: X:1F90 0 0A 0 0 0 0 0 1"}) {
-    EXPECT_THAT(parse_listeners(text), IsEmpty()) << text;
-  }
-}
-
 Target on(Bind bind, std::uint16_t port, std::string address = "") {
   return {.bind = bind, .address = std::move(address), .port = port};
 }
