@@ -11,6 +11,8 @@
 namespace portshim::surroundings {
 namespace {
 
+using namespace std::literals;
+
 using finding::Finding;
 using finding::Id;
 using finding::Severity;
@@ -119,7 +121,7 @@ TEST(Surroundings, IcuIsMissedOnlyWhereItIsCertainToBeNowhere) {
   c.system.file("/opt/icu/libicuuc.so.60", "");
   EXPECT_THAT(c.ids(), IsEmpty());
   c.environment = {};
-  const std::string cache = std::string("x\0libicuuc.so.60\0/opt/icu/libicuuc.so.60\0", 43);
+  const std::string cache = "x\0libicuuc.so.60\0/opt/icu/libicuuc.so.60\0"s;
   c.system.file("/etc/ld.so.cache", cache);
   EXPECT_THAT(c.ids(), IsEmpty());
   c.system.remove("/opt/icu/libicuuc.so.60");
