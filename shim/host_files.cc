@@ -14,8 +14,8 @@
 #include <string_view>
 #include <utility>
 
+#include "shim/bytes.h"
 #include "shim/directories.h"
-#include "shim/elf.h"
 #include "shim/environment.h"
 #include "shim/framework.h"
 #include "shim/host_json.h"
@@ -297,21 +297,21 @@ std::string image_problem(std::string_view head, std::uint64_t size) {
   constexpr std::size_t kSection = 40;
   constexpr std::uint16_t kPe32Plus = 0x20B;
   if (!head.starts_with("MZ")) return "it is no PE file, which every .NET assembly is";
-  const auto pe = elf::load<std::uint32_t>(head, kLfanew);
+  const auto pe = bytes::load<std::uint32_t>(head, kLfanew);
   if (!pe) return "it ends in its headers";
   if (*pe > head.size()) return *pe > size ? "it ends in its headers" : "";
   if (head.substr(*pe, 4) != std::string_view("PE\0\0", 4)) return "it is no PE file, which every .NET assembly is";
-  const auto count = elf::load<std::uint16_t>(head, *pe + 6);
-  const auto optional_size = elf::load<std::uint16_t>(head, *pe + 20);
-  const auto magic = elf::load<std::uint16_t>(head, *pe + kFileHeader);
+  const auto count = bytes::load<std::uint16_t>(head, *pe + 6);
+  const auto optional_size = bytes::load<std::uint16_t>(head, *pe + 20);
+  const auto magic = bytes::load<std::uint16_t>(head, *pe + kFileHeader);
   const std::size_t directories = *pe + kFileHeader + (magic == kPe32Plus ? 112 : 96);
-  const auto cli = elf::load<std::uint32_t>(head, directories + (std::size_t{14} * 8));
+  const auto cli = bytes::load<std::uint32_t>(head, directories + (std::size_t{14} * 8));
   if (!count || !optional_size || !cli) return head.size() == size ? "it ends in its headers" : "";
   if (*cli == 0) return "it has no managed code";
   for (std::size_t i = 0; i < *count; ++i) {
     const std::size_t at = *pe + kFileHeader + *optional_size + (i * kSection);
-    const auto length = elf::load<std::uint32_t>(head, at + 16);
-    const auto offset = elf::load<std::uint32_t>(head, at + 20);
+    const auto length = bytes::load<std::uint32_t>(head, at + 16);
+    const auto offset = bytes::load<std::uint32_t>(head, at + 20);
     if (!length || !offset) return head.size() == size ? "it ends in its headers" : "";
     if (std::uint64_t{*offset} + *length > size) {
       return fmt::format("it is cut off: {} bytes of at least {}", size, std::uint64_t{*offset} + *length);
