@@ -88,6 +88,7 @@ constexpr std::array kTable{
     Entry{Id::diagnostics_lost, "TMPDIR cannot hold the diagnostics socket: tools will not find the app"},
     Entry{Id::child_signal_ignored, "SIGCHLD is ignored: the app would wait for ever for processes that it starts"},
     Entry{Id::stop_signals_blocked, "signals that stop the app are blocked: it would not stop before it is killed"},
+    Entry{Id::not_supervised, "--init: portshim cannot stay as the parent; the app starts without one"},
     Entry{Id::invalid_setting, "a PORTSHIM variable has an invalid value; its default is used"},
     Entry{Id::wrong_command_line, "portshim's own command line is wrong"},
     Entry{Id::set_user_id, "portshim was started set-uid or set-gid, which it refuses"},

@@ -81,6 +81,8 @@ enum class Id : std::uint16_t {
   diagnostics_lost = 437,
   child_signal_ignored = 440,
   stop_signals_blocked = 441,
+  // PS5xx supervise and guard
+  not_supervised = 501,
   // PS9xx portshim's own settings and state
   invalid_setting = 901,
   wrong_command_line = 902,

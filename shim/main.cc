@@ -26,6 +26,7 @@
 #include "shim/request.h"
 #include "shim/signals.h"
 #include "shim/situation.h"
+#include "shim/supervise.h"
 #include "shim/system.h"
 
 namespace {
@@ -259,12 +260,57 @@ int refuse_set_user_id(system::Control& system, const Start& start) {
   return kRefused;
 }
 
+/// Becomes COMMAND, in any mode; returns the exit code when it does not.
+int start_app(system::Control& system, const Start& start, const Request& request) {
+  const options::Options& options = request.options();
+  if (request.lookup.path.empty()) {
+    const launch::Failure failure =
+        launch::explain_lookup(system, start.argv[request.command], request.lookup, start.environment);
+    say(system, start, options, std::array{failure.finding});
+    leave_reason(system, options, std::array{failure.finding});
+    return failure.code;
+  }
+  if (options.mode == options::Mode::off) return become(system, start, request, unchanged(start, request));
+  return run_app(system, start, request);
+}
+
+/// portshim cannot be the parent: the app starts without one.
+void say_unsupervised(system::Control& system, const Start& start, const options::Options& options,
+                      const system::Error& error) {
+  const Finding finding{.id = Id::not_supervised,
+                        .severity = Severity::error,
+                        .what = "portshim cannot stay as the parent of COMMAND",
+                        .why = finding::quote(error.message()),
+                        .did = "started COMMAND without --init",
+                        .next = "look at the container's limits of processes (pids.max) and open files (ulimit -n)"};
+  say(system, start, options, std::array{finding});
+}
+
+/// --init. What is read and said before COMMAND starts is the child's: the parent stays small.
+int supervise_app(system::Control& system, const Start& start, const Request& request,
+                  supervise::SignalMask inherited) {
+  const options::Options& options = request.options();
+  const auto child = supervise::fork_child(inherited, [&] { return start_app(system, start, request); });
+  if (!child) {
+    say_unsupervised(system, start, options, child.error());
+    supervise::restore_signals(inherited);
+    return start_app(system, start, request);
+  }
+  const supervise::End end = supervise::supervise(*child, options, nullptr);
+  return supervise::exit_code(end, options);
+}
+
 int run(system::Control& system, const Start& start) {
+  Request request = request::parse(start);
+  const options::Options& options = request.options();
+  // Before all other system calls: from here on no signal is lost.
+  std::optional<supervise::SignalMask> inherited;
+  if (options.init) inherited = supervise::block_signals();
+
   const system::Ids ids = system.ids();
   if (ids.uid != ids.effective_uid || ids.gid != ids.effective_gid) return refuse_set_user_id(system, start);
 
-  const Request request = request::read(system, start);
-  const options::Options& options = request.options();
+  request::look_up(system, start, request);
   if (const auto& refusal = request.invocation.refusal) {
     say(system, start, options, std::array{*refusal});
     leave_reason(system, options, std::array{*refusal});
@@ -276,15 +322,8 @@ int run(system::Control& system, const Start& start) {
   if (!options.install.empty()) return install_copy(system, start, options);
   if (options.pid) return check_process(system, start, request);
   if (options.check != options::Check::no) return run_app(system, start, request);
-  if (request.lookup.path.empty()) {
-    const launch::Failure failure =
-        launch::explain_lookup(system, start.argv[request.command], request.lookup, start.environment);
-    say(system, start, options, std::array{failure.finding});
-    leave_reason(system, options, std::array{failure.finding});
-    return failure.code;
-  }
-  if (options.mode == options::Mode::off) return become(system, start, request, unchanged(start, request));
-  return run_app(system, start, request);
+  if (options.init) return supervise_app(system, start, request, inherited ? *inherited : supervise::block_signals());
+  return start_app(system, start, request);
 }
 
 std::vector<std::string> to_vector(char* const* words) {

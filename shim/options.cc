@@ -11,9 +11,11 @@
 #include <boost/program_options/value_semantic.hpp>
 #include <boost/program_options/variables_map.hpp>
 #include <charconv>
+#include <csignal>
 #include <utility>
 
 #include "shim/environment.h"
+#include "shim/signal_name.h"
 
 namespace portshim::options {
 
@@ -60,6 +62,16 @@ constexpr auto kSettings = std::to_array<Setting>({
     {"log-format", "PORTSHIM_LOG_FORMAT", "", "auto, text, systemd, json", kLogFormats, "auto"},
     {"log-level", "PORTSHIM_LOG_LEVEL", "", "warning, info, error, debug", kLogLevels, ""},
     {"termination-log", "PORTSHIM_TERMINATION_LOG", "", "the path of a file", {}, ""},
+    {"init", "PORTSHIM_INIT", "on", "off, on", kBooleans, "off"},
+    {"grace", "PORTSHIM_GRACE", "", "seconds 0..86400, as 10 or 0.5", {}, "0"},
+    {"group", "PORTSHIM_GROUP", "on", "off, on", kBooleans, "off"},
+    {"signal-map",
+     "PORTSHIM_SIGNAL_MAP",
+     "",
+     "OLD:NEW pairs of signals, each OLD once and not KILL, STOP or CHLD, NEW 0 for none, as TERM:INT,HUP:0",
+     {},
+     ""},
+    {"exit-map", "PORTSHIM_EXIT_MAP", "", "OLD:NEW pairs of exit codes 0..255, each OLD once, as 143:0", {}, ""},
     {"check", "", "text", "text, json", Words(kChecks).subspan(1), ""},
     {"install", "", "", "the path of a file or a directory", {}, ""},
     {"pid", "", "", "the number of a running process", {}, ""},
@@ -79,11 +91,6 @@ struct LaterOption {
   bool needs_value;
 };
 constexpr auto kLaterOptions = std::to_array<LaterOption>({
-    {"init", false},
-    {"grace", true},
-    {"group", false},
-    {"signal-map", true},
-    {"exit-map", true},
     {"guard", true},
     {"user", true},
     {"keep-net-bind", false},
@@ -127,6 +134,15 @@ struct LogLevel {
 struct PortMap {
   std::map<std::uint16_t, std::uint16_t> ports;
 };
+struct SignalMap {
+  std::map<int, int> signals;
+};
+struct ExitMap {
+  std::map<int, int> codes;
+};
+struct Seconds {
+  std::chrono::milliseconds time;
+};
 struct ProcessId {
   std::int32_t number;
 };
@@ -154,16 +170,55 @@ bool add_part(Assumption& assumption, std::string_view part) {
   return is("caps") && index && set_once(assumption.capabilities, std::optional(static_cast<Capabilities>(*index)));
 }
 
-/// Adds "80:8080" to the map; false when it is not such a pair or its old port is there already.
-bool add_pair(PortMap& map, std::string_view item) {
+/// Reads "OLD:NEW" with blanks around it, each side by its own function, and adds it to the map; false when it is not
+/// such a pair or its OLD is there already.
+template <typename Number, typename ReadOld, typename ReadNew>
+bool add_pair(std::map<Number, Number>& map, std::string_view item, ReadOld read_old, ReadNew read_new) {
   constexpr std::string_view kBlanks = " \t";
   const auto first = std::min(item.find_first_not_of(kBlanks), item.size());
   item = item.substr(first, item.find_last_not_of(kBlanks) + 1 - first);
   const auto colon = item.find(':');
   if (colon == std::string_view::npos) return false;
-  const auto old_port = read_port(item.substr(0, colon), 1);
-  const auto new_port = read_port(item.substr(colon + 1), 1);
-  return old_port && new_port && map.ports.emplace(*old_port, *new_port).second;
+  const std::optional<Number> from = read_old(item.substr(0, colon));
+  const std::optional<Number> to = read_new(item.substr(colon + 1));
+  return from && to && map.emplace(*from, *to).second;
+}
+
+/// What portshim is never sent, or would end for, cannot be mapped.
+std::optional<int> read_forwarded_signal(std::string_view text) {
+  const auto number = signal_name::number_of(text);
+  if (number == SIGKILL || number == SIGSTOP || number == SIGCHLD) return std::nullopt;
+  return number;
+}
+
+std::optional<int> read_new_signal(std::string_view text) {
+  return text == "0" ? 0 : signal_name::number_of(text);
+}
+
+/// A signal stands for the code of a COMMAND that ended by it.
+std::optional<int> read_exit_code(std::string_view text) {
+  constexpr int kHighestCode = 255;
+  if (const auto code = read_number<int>(text, 0, kHighestCode)) return code;
+  const auto number = signal_name::number_of(text);
+  if (!number || text.find_first_not_of("0123456789") == std::string_view::npos) return std::nullopt;
+  return 128 + *number;
+}
+
+/// "10", "0.5", ".25": at most three decimals.
+std::optional<std::chrono::milliseconds> read_seconds(std::string_view text) {
+  constexpr int kMostSeconds = 86400;
+  const std::size_t point = text.find('.');
+  std::string decimals = point == std::string_view::npos ? "" : std::string(text.substr(point + 1));
+  if (point != std::string_view::npos && decimals.empty()) return std::nullopt;
+  if (decimals.size() > 3) return std::nullopt;
+  decimals.resize(3, '0');
+  const std::string_view whole = text.substr(0, point);
+  const auto seconds = whole.empty() && point == 0 ? 0 : read_number<int>(whole, 0, kMostSeconds);
+  const auto thousandths = read_number<int>(decimals, 0, 999);
+  if (!seconds || !thousandths) return std::nullopt;
+  const std::chrono::milliseconds time{*seconds * 1000 + *thousandths};
+  if (time > std::chrono::seconds{kMostSeconds}) return std::nullopt;
+  return time;
 }
 
 /// Boost's way to say no. The caught exception is all that is seen of it: the texts are Setting's.
@@ -190,17 +245,43 @@ void validate(boost::any& value, const std::vector<std::string>& text, LogLevel*
   value = LogLevel{word_as<Severity>(kLogLevels, text.front())};
 }
 
+/// Hands each item of a list to `add`, which says whether it is valid.
+template <typename Add>
+void add_each(std::string_view list, Add add) {
+  while (!list.empty()) {
+    const auto comma = list.find(',');
+    // The empty item behind a last comma would not be seen by this loop.
+    const bool ends_in_comma = comma == list.size() - 1;
+    if (ends_in_comma || !add(list.substr(0, comma))) refuse_value();
+    list.remove_prefix(comma == std::string_view::npos ? list.size() : comma + 1);
+  }
+}
+
 void validate(boost::any& value, const std::vector<std::string>& text, PortMap* /*type*/, int /*overload*/) {
   PortMap map;
-  std::string_view rest = text.front();
-  while (!rest.empty()) {
-    const auto comma = rest.find(',');
-    // The empty item behind a last comma would not be seen by this loop.
-    const bool ends_in_comma = comma == rest.size() - 1;
-    if (ends_in_comma || !add_pair(map, rest.substr(0, comma))) refuse_value();
-    rest.remove_prefix(comma == std::string_view::npos ? rest.size() : comma + 1);
-  }
+  const auto port = [](std::string_view one) { return read_port(one, 1); };
+  add_each(text.front(), [&](std::string_view item) { return add_pair(map.ports, item, port, port); });
   value = map;
+}
+
+void validate(boost::any& value, const std::vector<std::string>& text, SignalMap* /*type*/, int /*overload*/) {
+  SignalMap map;
+  add_each(text.front(),
+           [&](std::string_view item) { return add_pair(map.signals, item, read_forwarded_signal, read_new_signal); });
+  value = map;
+}
+
+void validate(boost::any& value, const std::vector<std::string>& text, ExitMap* /*type*/, int /*overload*/) {
+  ExitMap map;
+  add_each(text.front(),
+           [&](std::string_view item) { return add_pair(map.codes, item, read_exit_code, read_exit_code); });
+  value = map;
+}
+
+void validate(boost::any& value, const std::vector<std::string>& text, Seconds* /*type*/, int /*overload*/) {
+  const auto time = read_seconds(text.front());
+  if (!time) refuse_value();
+  value = Seconds{*time};
 }
 
 void validate(boost::any& value, const std::vector<std::string>& text, ProcessId* /*type*/, int /*overload*/) {
@@ -224,6 +305,11 @@ Options merge_options(const Invocation& outer, const Invocation& inner) {
           .log_format = winner("log-format").log_format,
           .log_level = winner(level_given ? "log-level" : "mode").log_level,
           .termination_log = winner("termination-log").termination_log,
+          .init = winner("init").init,
+          .grace = winner("grace").grace,
+          .group = winner("group").group,
+          .signal_map = winner("signal-map").signal_map,
+          .exit_map = winner("exit-map").exit_map,
           .check = winner("check").check,
           .install = winner("install").install,
           .pid = winner("pid").pid,
@@ -283,18 +369,24 @@ class Values {
  public:
   Values() {
     // Boost's bool is 0/false/no/off and 1/true/yes/on in any case, as wanted.
-    description_.add_options()                                                                                   //
-        ("mode", po::value(&options_.mode))                                                                      //
-        ("floor", po::value(&options_.floor))                                                                    //
-        ("map", po::value<PortMap>()->notifier([this](const PortMap& map) { options_.map = map.ports; }))        //
-        ("keep", po::value(&options_.keep))                                                                      //
-        ("expand", po::value(&options_.expand))                                                                  //
-        ("code", po::value(&options_.code))                                                                      //
-        ("log-format", po::value(&format_))                                                                      //
-        ("log-level", po::value<LogLevel>()->notifier([this](LogLevel level) { level_ = level.severity; }))      //
-        ("check", po::value(&options_.check))                                                                    //
-        ("pid", po::value<ProcessId>()->notifier([this](ProcessId pid) { options_.pid = pid.number; }))          //
-        ("assume", po::value<Assumption>()->notifier([this](const Assumption& one) { options_.assume = one; }))  //
+    description_.add_options()                                                                               //
+        ("mode", po::value(&options_.mode))                                                                  //
+        ("floor", po::value(&options_.floor))                                                                //
+        ("map", po::value<PortMap>()->notifier([this](const PortMap& map) { options_.map = map.ports; }))    //
+        ("keep", po::value(&options_.keep))                                                                  //
+        ("expand", po::value(&options_.expand))                                                              //
+        ("code", po::value(&options_.code))                                                                  //
+        ("log-format", po::value(&format_))                                                                  //
+        ("log-level", po::value<LogLevel>()->notifier([this](LogLevel level) { level_ = level.severity; }))  //
+        ("init", po::value(&options_.init))                                                                  //
+        ("grace", po::value<Seconds>()->notifier([this](Seconds grace) { options_.grace = grace.time; }))    //
+        ("group", po::value(&options_.group))                                                                //
+        ("signal-map",
+         po::value<SignalMap>()->notifier([this](const SignalMap& map) { options_.signal_map = map.signals; }))      //
+        ("exit-map", po::value<ExitMap>()->notifier([this](const ExitMap& map) { options_.exit_map = map.codes; }))  //
+        ("check", po::value(&options_.check))                                                                        //
+        ("pid", po::value<ProcessId>()->notifier([this](ProcessId pid) { options_.pid = pid.number; }))              //
+        ("assume", po::value<Assumption>()->notifier([this](const Assumption& one) { options_.assume = one; }))      //
         ("termination-log", po::value(&options_.termination_log))("install", po::value(&options_.install))(
             "help", po::value(&options_.help))  //
         ("version", po::value(&options_.version));
@@ -305,9 +397,9 @@ class Values {
   Values& operator=(Values&&) = delete;
   ~Values() = default;
 
-  /// False when `text` is no valid value and none is held for the option. An empty one is valid for the map alone.
+  /// False when `text` is no valid value and none is held for the option. An empty one is valid for the maps alone.
   bool hold(std::string_view name, std::string_view text) {
-    if (text.empty() && name != "map") return false;  // Boost takes it for true
+    if (text.empty() && !name.ends_with("map")) return false;  // Boost takes it for true
     // One by one, so that a mistake in one option does not hide what the others say. Boost's own parser of command
     // lines is not asked: it refuses "--map=" and takes an option's value from wherever it finds one.
     try {
@@ -524,7 +616,8 @@ constexpr std::string_view kHelp = R"(usage: portshim [OPTIONS] [--] COMMAND [AR
 Looks at the ports that COMMAND, an ASP.NET Core app, is going to bind, and starts it.
 Options end at the first word that is not one, or at --. The command line wins over variables; an
 empty variable counts as unset. Values are matched in any case. A value follows = or is the next
-word; those of --keep, --expand and --check follow = only, and alone these mean on, on and text.
+word; those of --keep, --expand, --init, --group and --check follow = only: alone they mean on, and
+--check means text.
 
 OPTION        VARIABLE             VALUES, the default first
 --mode        PORTSHIM             off, explain, validate, rewrite (or a boolean: off, rewrite)
@@ -545,6 +638,16 @@ OPTION        VARIABLE             VALUES, the default first
                                    the least severity that is written to stderr
 --termination-log  PORTSHIM_TERMINATION_LOG  /dev/termination-log, or another path
                                    a file that gets one line when COMMAND is not started
+--init        PORTSHIM_INIT        off, on
+                                   stay as parent: forward signals, reap, explain the end
+--grace       PORTSHIM_GRACE       0, or seconds as 10 or 0.5
+                                   how long what COMMAND leaves behind has before it is killed
+--group       PORTSHIM_GROUP       off, on
+                                   signals go to the whole process group of COMMAND
+--signal-map  PORTSHIM_SIGNAL_MAP  empty, or OLD:NEW pairs as TERM:INT,HUP:0
+                                   what is forwarded in place of a signal, 0: nothing
+--exit-map    PORTSHIM_EXIT_MAP    empty, or OLD:NEW pairs as 143:0
+                                   exit codes that portshim ends with in place of COMMAND's
 --check                            text, json
                                    print the whole prediction on stdout, start nothing
 --install                          the path of a file or a directory to copy this binary to

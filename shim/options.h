@@ -1,6 +1,7 @@
 // The command line and the PORTSHIM_* variables. Pure.
 #pragma once
 
+#include <chrono>
 #include <cstddef>
 #include <cstdint>
 #include <functional>
@@ -50,6 +51,12 @@ struct Options {
   log::Format log_format = log::Format::text;
   finding::Severity log_level = finding::Severity::warning;  ///< where nothing is set: info in explain and for install
   std::string termination_log = "/dev/termination-log";      ///< where the reason of a failed start is left
+  bool init = false;                                         ///< stay as the parent of COMMAND
+  std::chrono::milliseconds grace{0};  ///< of --init: how long what COMMAND leaves behind has before it is killed
+  bool group = false;                  ///< of --init: signals go to the process group of COMMAND
+  std::map<int, int> signal_map;  ///< of --init: signal received to signal forwarded, 0 = none; 1..64 without KILL,
+                                  ///< STOP and CHLD, which are not forwarded
+  std::map<int, int> exit_map;    ///< of --init: exit code of COMMAND to that of portshim, both 0..255
   Check check = Check::no;
   std::string install;                    ///< where portshim is to copy itself to; empty: nowhere
   std::optional<std::int32_t> pid = {};   ///< the process that --check examines in place of COMMAND

@@ -6,10 +6,14 @@
 
 namespace portshim::request {
 
-Request read(const system::System& system, const Start& start) {
+Request parse(const Start& start) {
   Request request;
   request.invocation = options::parse(start.argv, start.environment);
   request.command = request.invocation.command;
+  return request;
+}
+
+void look_up(const system::System& system, const Start& start, Request& request) {
   const auto ends_here = [](const options::Invocation& one) {
     return one.refusal || one.options.help || one.options.version;
   };
@@ -24,7 +28,6 @@ Request read(const system::System& system, const Start& start) {
     request.invocation = options::merge(request.invocation, options::parse(rest, start.environment));
     request.command += request.invocation.command;
   }
-  return request;
 }
 
 }  // namespace portshim::request

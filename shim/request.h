@@ -26,7 +26,10 @@ struct Request {
   [[nodiscard]] const options::Options& options() const { return invocation.options; }
 };
 
-/// Reads the command line and looks for COMMAND.
-[[nodiscard]] Request read(const system::System& system, const Start& start);
+/// Reads the command line, up to COMMAND. Pure.
+[[nodiscard]] Request parse(const Start& start);
+
+/// Looks for COMMAND; where that is portshim again, reads its command line too, and so on.
+void look_up(const system::System& system, const Start& start, Request& request);
 
 }  // namespace portshim::request

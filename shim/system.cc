@@ -35,10 +35,13 @@
 #include <type_traits>
 #include <utility>
 
+#include "shim/descriptor.h"
 #include "shim/path.h"
 
 namespace portshim::system {
 namespace {
+
+using descriptor::Descriptor;
 
 // What C libraries hand out, with what they want it given back by.
 using CapState = std::unique_ptr<std::remove_pointer_t<cap_t>, decltype([](cap_t state) { cap_free(state); })>;
@@ -69,38 +72,6 @@ Result<int> call_with_path(const char* doing, const std::string& path, Function 
 }
 
 // --- Files. ---
-
-/// Owns an open file descriptor.
-class Descriptor {
- public:
-  Descriptor() = default;
-  /// Takes over `number`. One of the standard three (they may be closed, then open(2) hands them out) is moved up:
-  /// the app must find them as they were.
-  explicit Descriptor(int number) : number_(number) {
-    if (number > STDERR_FILENO || number < 0) return;
-    number_ = fcntl(number, F_DUPFD_CLOEXEC, STDERR_FILENO + 1);
-    const int code = errno;
-    ::close(number);
-    errno = code;
-  }
-  Descriptor(const Descriptor&) = delete;
-  Descriptor& operator=(const Descriptor&) = delete;
-  Descriptor(Descriptor&& other) noexcept : number_(std::exchange(other.number_, -1)) {}
-  Descriptor& operator=(Descriptor&& other) noexcept {
-    std::swap(number_, other.number_);
-    return *this;
-  }
-  ~Descriptor() { close(); }
-
-  void close() {
-    if (number_ >= 0) ::close(std::exchange(number_, -1));
-  }
-  [[nodiscard]] int number() const { return number_; }
-  [[nodiscard]] int release() { return std::exchange(number_, -1); }
-
- private:
-  int number_ = -1;
-};
 
 /// open(2). The descriptor is closed on exec (`flags` must say so) and is none of the standard three.
 Result<Descriptor> open_path(const std::string& path, int flags) {
