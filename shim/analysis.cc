@@ -209,6 +209,7 @@ Analysis analyse(const system::System& system, const Start& start, const Request
   const diagnosis::Situation situation = situation_of(analysis, options);
   const surroundings::Facts facts{.app = analysis.app, .input = analysis.input, .predictions = analysis.predictions};
   analysis.diagnosis = diagnosis::diagnose(situation);
+  add_findings(analysis.diagnosis, request.notices, options);
   add_findings(analysis.diagnosis, endpoint_check::check(system, situation), options);
   add_findings(analysis.diagnosis, old_port::check(situation), options);
   add_findings(analysis.diagnosis,

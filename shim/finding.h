@@ -83,6 +83,10 @@ enum class Id : std::uint16_t {
   stop_signals_blocked = 441,
   // PS5xx supervise and guard
   not_supervised = 501,
+  user_unknown = 520,
+  user_not_permitted = 521,
+  net_bind_not_kept = 522,
+  keep_without_user = 523,
   // PS9xx portshim's own settings and state
   invalid_setting = 901,
   wrong_command_line = 902,

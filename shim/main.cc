@@ -16,6 +16,7 @@
 #include "shim/diagnosis.h"
 #include "shim/environment.h"
 #include "shim/finding.h"
+#include "shim/identity.h"
 #include "shim/install.h"
 #include "shim/launch.h"
 #include "shim/log.h"
@@ -270,7 +271,10 @@ int start_app(system::Control& system, const Start& start, const Request& reques
     leave_reason(system, options, std::array{failure.finding});
     return failure.code;
   }
-  if (options.mode == options::Mode::off) return become(system, start, request, unchanged(start, request));
+  if (options.mode == options::Mode::off) {
+    say(system, start, options, request.notices);
+    return become(system, start, request, unchanged(start, request));
+  }
   return run_app(system, start, request);
 }
 
@@ -300,7 +304,25 @@ int supervise_app(system::Control& system, const Start& start, const Request& re
   return supervise::exit_code(end, options);
 }
 
-int run(system::Control& system, const Start& start) {
+/// --user: everything that is read and done from here on is read and done as that user. The exit code where it is
+/// refused.
+std::optional<int> step_down(system::Control& system, Start& start, Request& request) {
+  const options::Options& options = request.options();
+  // What starts nothing is for whoever asks.
+  const bool starts = !options.help && !options.version && options.install.empty() && !options.pid;
+  if (options.user.empty() || request.invocation.refusal || !starts) return std::nullopt;
+  auto notices = identity::step_down(system, request.invocation, start.environment);
+  if (!notices) {
+    const std::array finding{notices.error().finding};
+    say(system, start, options, finding);
+    leave_reason(system, options, finding);
+    return notices.error().code;
+  }
+  request.notices.insert(request.notices.end(), notices->begin(), notices->end());
+  return std::nullopt;
+}
+
+int run(system::Control& system, Start start) {
   Request request = request::parse(start);
   const options::Options& options = request.options();
   // Before all other system calls: from here on no signal is lost.
@@ -310,6 +332,8 @@ int run(system::Control& system, const Start& start) {
   const system::Ids ids = system.ids();
   if (ids.uid != ids.effective_uid || ids.gid != ids.effective_gid) return refuse_set_user_id(system, start);
 
+  if (const auto refused = step_down(system, start, request)) return *refused;
+  const options::Options outer = options;
   request::look_up(system, start, request);
   if (const auto& refusal = request.invocation.refusal) {
     say(system, start, options, std::array{*refusal});
@@ -321,6 +345,13 @@ int run(system::Control& system, const Start& start) {
   }
   if (!options.install.empty()) return install_copy(system, start, options);
   if (options.pid) return check_process(system, start, request);
+  // portshim as COMMAND may name another user.
+  if (options.user != outer.user || options.keep_net_bind != outer.keep_net_bind) {
+    if (const auto refused = step_down(system, start, request)) return *refused;
+  }
+  if (options.keep_net_bind && options.user.empty()) {
+    request.notices.push_back(identity::nothing_to_keep_across(request.invocation));
+  }
   if (options.check != options::Check::no) return run_app(system, start, request);
   if (options.init) return supervise_app(system, start, request, inherited ? *inherited : supervise::block_signals());
   return start_app(system, start, request);

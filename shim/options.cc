@@ -27,9 +27,8 @@ using finding::Id;
 using finding::quote;
 using finding::Severity;
 
-// 125 is what env(1), nohup(1) and docker-run(1) exit with when they themselves fail; 78 is EX_CONFIG of sysexits(3).
+// What env(1), nohup(1) and docker-run(1) exit with when they themselves fail.
 constexpr int kWrongCommandLine = 125;
-constexpr int kRefused = 78;
 
 using Words = std::span<const std::string_view>;
 // In the order of their enumerations: word_as() takes the index for the value.
@@ -72,6 +71,8 @@ constexpr auto kSettings = std::to_array<Setting>({
      {},
      ""},
     {"exit-map", "PORTSHIM_EXIT_MAP", "", "OLD:NEW pairs of exit codes 0..255, each OLD once, as 143:0", {}, ""},
+    {"user", "PORTSHIM_USER", "", "USER or USER:GROUP, names or ids, as app or 1654:1654", {}, ""},
+    {"keep-net-bind", "PORTSHIM_KEEP_NET_BIND", "on", "off, on", kBooleans, "off"},
     {"check", "", "text", "text, json", Words(kChecks).subspan(1), ""},
     {"install", "", "", "the path of a file or a directory", {}, ""},
     {"pid", "", "", "the number of a running process", {}, ""},
@@ -92,8 +93,6 @@ struct LaterOption {
 };
 constexpr auto kLaterOptions = std::to_array<LaterOption>({
     {"guard", true},
-    {"user", true},
-    {"keep-net-bind", false},
 });
 
 /// Only ASCII letters have case here: neither names nor values have others.
@@ -310,6 +309,8 @@ Options merge_options(const Invocation& outer, const Invocation& inner) {
           .group = winner("group").group,
           .signal_map = winner("signal-map").signal_map,
           .exit_map = winner("exit-map").exit_map,
+          .user = winner("user").user,
+          .keep_net_bind = winner("keep-net-bind").keep_net_bind,
           .check = winner("check").check,
           .install = winner("install").install,
           .pid = winner("pid").pid,
@@ -384,6 +385,7 @@ class Values {
         ("signal-map",
          po::value<SignalMap>()->notifier([this](const SignalMap& map) { options_.signal_map = map.signals; }))      //
         ("exit-map", po::value<ExitMap>()->notifier([this](const ExitMap& map) { options_.exit_map = map.codes; }))  //
+        ("user", po::value(&options_.user))("keep-net-bind", po::value(&options_.keep_net_bind))                     //
         ("check", po::value(&options_.check))                                                                        //
         ("pid", po::value<ProcessId>()->notifier([this](ProcessId pid) { options_.pid = pid.number; }))              //
         ("assume", po::value<Assumption>()->notifier([this](const Assumption& one) { options_.assume = one; }))      //
@@ -574,14 +576,6 @@ void read_variables(std::span<const std::string> environment, Values& values, In
   }
 }
 
-/// To start as root what was meant to run as somebody else would be worse than not to start it.
-void refuse_user(Invocation& result) {
-  result.refusal =
-      refusal(Id::not_in_this_version, "PORTSHIM_USER: not in this version; starting as root instead would be worse",
-              "remove PORTSHIM_USER and start the container as that user (USER, docker run --user, runAsUser)");
-  result.refusal_code = kRefused;
-}
-
 /// --pid and --assume ask something that only --check answers.
 void refuse_without_check(Invocation& result, std::string_view option) {
   result.refusal = refusal(Id::wrong_command_line, fmt::format("--{} goes with --check only", option),
@@ -616,8 +610,8 @@ constexpr std::string_view kHelp = R"(usage: portshim [OPTIONS] [--] COMMAND [AR
 Looks at the ports that COMMAND, an ASP.NET Core app, is going to bind, and starts it.
 Options end at the first word that is not one, or at --. The command line wins over variables; an
 empty variable counts as unset. Values are matched in any case. A value follows = or is the next
-word; those of --keep, --expand, --init, --group and --check follow = only: alone they mean on, and
---check means text.
+word; those of --keep, --expand, --init, --group, --keep-net-bind and --check follow = only: alone they
+mean on, and --check means text.
 
 OPTION        VARIABLE             VALUES, the default first
 --mode        PORTSHIM             off, explain, validate, rewrite (or a boolean: off, rewrite)
@@ -648,6 +642,10 @@ OPTION        VARIABLE             VALUES, the default first
                                    what is forwarded in place of a signal, 0: nothing
 --exit-map    PORTSHIM_EXIT_MAP    empty, or OLD:NEW pairs as 143:0
                                    exit codes that portshim ends with in place of COMMAND's
+--user        PORTSHIM_USER        empty, or USER[:GROUP]: names or ids
+                                   step down from root to this user, before anything is read
+--keep-net-bind  PORTSHIM_KEEP_NET_BIND  off, on
+                                   with --user: keep CAP_NET_BIND_SERVICE, and nothing else
 --check                            text, json
                                    print the whole prediction on stdout, start nothing
 --install                          the path of a file or a directory to copy this binary to
@@ -677,7 +675,7 @@ Called by another name, as through a link /usr/bin/dotnet, portshim starts the r
 name; all arguments are its own, and options come from variables alone.
 
 Exit codes: COMMAND's own, or
-  78   refused (with --check: would not start; with --install: not copied)
+  78   refused (with --check: would not start; with --install: not copied; --user: not permitted)
   125  wrong command line, no such process, or stdout took nothing
   126  COMMAND was found but cannot be executed
   127  COMMAND was not found
@@ -685,6 +683,7 @@ Exit codes: COMMAND's own, or
 Examples:
   portshim --mode=rewrite dotnet App.dll
   portshim --mode=rewrite --map=80:5000 -- dotnet App.dll --urls http://+:80
+  portshim --user=app --keep-net-bind dotnet App.dll
   portshim --check --assume=uid=1654,caps=none,start=1024 dotnet App.dll
   ENTRYPOINT ["/portshim", "--", "dotnet", "App.dll"]     and PORTSHIM=rewrite
 )";
@@ -716,8 +715,6 @@ Invocation parse(std::span<const std::string> argv, std::span<const std::string>
     refuse_surplus_command(result);
   } else if (!result.options.pid && !has_command) {
     refuse_missing_command(result);
-  } else if (!environment::value(environment, "PORTSHIM_USER").value_or("").empty()) {
-    refuse_user(result);
   }
   return result;
 }

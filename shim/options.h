@@ -57,6 +57,8 @@ struct Options {
   std::map<int, int> signal_map;  ///< of --init: signal received to signal forwarded, 0 = none; 1..64 without KILL,
                                   ///< STOP and CHLD, which are not forwarded
   std::map<int, int> exit_map;    ///< of --init: exit code of COMMAND to that of portshim, both 0..255
+  std::string user;               ///< USER[:GROUP] to step down to, as it is written; empty: nobody
+  bool keep_net_bind = false;     ///< of --user: CAP_NET_BIND_SERVICE stays
   Check check = Check::no;
   std::string install;                    ///< where portshim is to copy itself to; empty: nowhere
   std::optional<std::int32_t> pid = {};   ///< the process that --check examines in place of COMMAND
@@ -73,7 +75,7 @@ struct Invocation {
   bool by_other_name = false;                ///< basename(argv[0]) does not begin with "portshim"
   std::size_t command = 0;                   ///< index in argv of COMMAND; argv.size() when there is none
   std::vector<finding::Finding> invalid;     ///< PS901: variables with invalid values; their defaults are used
-  /// A command line (or PORTSHIM_USER) that portshim must not go on with, and its exit code.
+  /// A command line that portshim must not go on with, and its exit code.
   std::optional<finding::Finding> refusal;
   int refusal_code = 0;
 };
@@ -81,8 +83,8 @@ struct Invocation {
 /// Parses argv and environment ("NAME=VALUE" each). Called by another name, argv holds no options and COMMAND is
 /// argv[0]. Where argv is wrong, `refusal` is its first mistake (PS902 or PS904, code 125), and all other options are
 /// still what the rest says. A variable whose option is on the command line is not looked at, valid or not.
-/// PORTSHIM_USER is refused with PS904 and code 78, unless only help, version or install is asked for. Beside install
-/// there is neither COMMAND nor check: PS902, code 125.
+/// Whom --user names is not known here: see identity. Beside install there is neither COMMAND nor check: PS902, code
+/// 125.
 /// Nesting: `argv` may be the tail of a longer one, starting at another portshim.
 [[nodiscard]] Invocation parse(std::span<const std::string> argv, std::span<const std::string> environment);
 

@@ -5,6 +5,7 @@
 #include <string>
 #include <vector>
 
+#include "shim/finding.h"
 #include "shim/lookup.h"
 #include "shim/options.h"
 #include "shim/system.h"
@@ -22,6 +23,7 @@ struct Request {
   options::Invocation invocation;
   std::size_t command = 0;  ///< index in Start::argv
   lookup::Lookup lookup;
+  std::vector<finding::Finding> notices;  ///< of what portshim did before it looked at the app
 
   [[nodiscard]] const options::Options& options() const { return invocation.options; }
 };

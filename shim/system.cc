@@ -4,6 +4,7 @@
 #include <dirent.h>
 #include <elf.h>
 #include <fcntl.h>
+#include <grp.h>
 #include <linux/securebits.h>
 #include <netinet/in.h>
 #include <poll.h>
@@ -304,6 +305,45 @@ Result<void> run_in_child(const char* doing, const std::string& network, std::fu
   return {};
 }
 
+// --- Another identity. ---
+
+/// Sets no_new_privs, and takes all capabilities but CAP_NET_BIND_SERVICE out of the bounding set. That needs
+/// CAP_SETPCAP; without it the bounding set stays, of no use under no_new_privs: no execve(2) gives any of it to
+/// anybody but uid 0, who cannot gain what is not permitted either (cap_bprm_creds_from_file). errno, 0 for success.
+int close_ways_to_privileges() {
+  for (cap_value_t number = 0; cap_get_bound(number) >= 0; ++number) {
+    if (number == CAP_NET_BIND_SERVICE || cap_get_bound(number) == 0) continue;
+    if (cap_drop_bound(number) != 0 && errno != EPERM) return errno;
+  }
+  return prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0 ? 0 : errno;
+}
+
+/// Leaves effective, permitted, inheritable and ambient CAP_NET_BIND_SERVICE alone, or nothing. errno, 0 for success.
+int keep_capabilities(bool net_bind_service) {
+  const CapState wanted(cap_init());
+  if (!wanted) return errno;
+  const cap_value_t number = CAP_NET_BIND_SERVICE;
+  if (net_bind_service) {
+    for (const cap_flag_t set : {CAP_EFFECTIVE, CAP_PERMITTED, CAP_INHERITABLE}) {
+      cap_set_flag(wanted.get(), set, 1, &number, CAP_SET);
+    }
+  }
+  // What is not permitted and inheritable any more, is not ambient any more (capabilities(7)).
+  if (cap_set_proc(wanted.get()) != 0) return errno;
+  return !net_bind_service || cap_set_ambient(number, CAP_SET) == 0 ? 0 : errno;
+}
+
+/// True where this process has real, effective and saved ids as wanted, its groups, and no way back.
+bool has_ids(const NewIdentity& wanted, const Result<std::vector<gid_t>>& groups) {
+  std::array<uid_t, 3> uids{};
+  std::array<gid_t, 3> gids{};
+  if (getresuid(&uids[0], &uids[1], &uids[2]) != 0 || getresgid(&gids[0], &gids[1], &gids[2]) != 0) return false;
+  const bool are_set = std::ranges::all_of(uids, [&](uid_t uid) { return uid == wanted.uid; }) &&
+                       std::ranges::all_of(gids, [&](gid_t gid) { return gid == wanted.gid; });
+  if (!are_set || !groups || *groups != wanted.groups) return false;
+  return wanted.uid == 0 || setresuid(0, 0, 0) != 0;
+}
+
 // --- Writing. ---
 
 /// Holds back the signals that a failed write comes with (a closed pipe, the file size limit): their dispositions
@@ -385,6 +425,10 @@ std::vector<char*> to_pointers(const std::vector<std::string>& texts) {
 }
 
 }  // namespace
+
+bool can_keep_net_bind(const ProcessCapabilities& capabilities) {
+  return (capabilities.permitted & (capabilities.bounding | capabilities.inheritable) & kNetBindService) != 0;
+}
 
 std::string Error::message() const {
   const char* const description = strerrordesc_np(code);
@@ -511,6 +555,7 @@ Result<std::optional<FileCapabilities>> Linux::file_capabilities(const std::stri
 
 /// As the kernel wrote them for this process at its execve, without a system call (getauxval(3)).
 Ids Linux::ids() const {
+  if (ids_) return *ids_;
   return {.uid = static_cast<uid_t>(getauxval(AT_UID)),
           .effective_uid = static_cast<uid_t>(getauxval(AT_EUID)),
           .gid = static_cast<gid_t>(getauxval(AT_GID)),
@@ -652,6 +697,55 @@ bool Linux::is_blocked(int signal) const {
   sigset_t mask;
   sigemptyset(&mask);
   return pthread_sigmask(SIG_BLOCK, nullptr, &mask) == 0 && sigismember(&mask, signal) == 1;
+}
+
+Result<std::vector<gid_t>> Linux::groups() const {
+  std::vector<gid_t> groups;
+  const int count = getgroups(0, nullptr);
+  if (count < 0) return failure("getgroups", errno);
+  groups.resize(static_cast<std::size_t>(count));
+  if (count > 0 && getgroups(count, groups.data()) != count) return failure("getgroups", errno);
+  std::ranges::sort(groups);
+  const auto twice = std::ranges::unique(groups);
+  groups.erase(twice.begin(), twice.end());
+  return groups;
+}
+
+Result<void> Linux::change_identity(const NewIdentity& wanted) {
+  const auto before = capabilities();
+  if (!before) return std::unexpected(before.error());
+  const bool keeps = wanted.only_net_bind && can_keep_net_bind(*before);
+  const bool has_capabilities = wanted.uid == 0 && !wanted.only_net_bind;
+  const int dumpable = prctl(PR_GET_DUMPABLE, 0, 0, 0, 0);
+  const auto old_groups = groups();
+  // What needs a privilege, before it is given up.
+  if (!old_groups || *old_groups != wanted.groups) {
+    if (setgroups(wanted.groups.size(), wanted.groups.data()) != 0) return failure("setgroups", errno);
+  }
+  if (setresgid(wanted.gid, wanted.gid, wanted.gid) != 0) return failure("setresgid", errno);
+  if (wanted.only_net_bind) {
+    if (const int code = close_ways_to_privileges()) return failure("drop the bounding set", code);
+  }
+  if (keeps && prctl(PR_SET_KEEPCAPS, 1, 0, 0, 0) != 0) return failure("prctl(PR_SET_KEEPCAPS)", errno);
+  if (setresuid(wanted.uid, wanted.uid, wanted.uid) != 0) return failure("setresuid", errno);
+  if (!has_capabilities) {
+    if (const int code = keep_capabilities(keeps)) return failure("capset", code);
+  }
+  if (keeps) prctl(PR_SET_KEEPCAPS, 0, 0, 0, 0);
+  // A change of the effective ids takes it away, and with it this process's files in /proc.
+  if (dumpable == 1) prctl(PR_SET_DUMPABLE, 1, 0, 0, 0);
+
+  constexpr const char* kCheck = "look again at the identity that was taken on";
+  if (!has_ids(wanted, groups())) return failure(kCheck, ENOTSUP);
+  const auto after = capabilities();
+  if (!after) return std::unexpected(after.error());
+  const CapabilitySet left = keeps ? kNetBindService : 0;
+  const std::array sets{after->effective, after->permitted, after->inheritable, after->ambient};
+  const bool as_wanted = std::ranges::all_of(sets, [left](CapabilitySet set) { return set == left; }) &&
+                         (!wanted.only_net_bind || after->no_new_privileges);
+  if (!has_capabilities && !as_wanted) return failure(kCheck, ENOTSUP);
+  ids_ = Ids{.uid = wanted.uid, .effective_uid = wanted.uid, .gid = wanted.gid, .effective_gid = wanted.gid};
+  return {};
 }
 
 void Linux::set_default(int signal) {

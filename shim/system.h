@@ -61,6 +61,10 @@ struct ProcessCapabilities {
   bool no_new_privileges = false;  ///< PR_GET_NO_NEW_PRIVS
 };
 
+/// True where the process can make CAP_NET_BIND_SERVICE ambient: it is permitted, and in the bounding set or
+/// inheritable already (cap_capset, security/commoncap.c).
+[[nodiscard]] bool can_keep_net_bind(const ProcessCapabilities& capabilities);
+
 /// A limit of the process (getrlimit(2)).
 enum class Resource : std::uint8_t { open_files, file_size, processes };
 struct Limit {
@@ -72,6 +76,15 @@ struct Limit {
 struct Ids {
   uid_t uid = 0, effective_uid = 0;
   gid_t gid = 0, effective_gid = 0;
+};
+
+/// Who a process is to become.
+struct NewIdentity {
+  uid_t uid = 0;
+  gid_t gid = 0;
+  std::vector<gid_t> groups;   ///< supplementary ones: all of them, sorted
+  bool only_net_bind = false;  ///< no_new_privs, and of capabilities CAP_NET_BIND_SERVICE alone
+  bool operator==(const NewIdentity&) const = default;
 };
 
 /// One TCP bind(2) to try. `address` is an IPv4 or IPv6 address; "::" is tried dual-mode.
@@ -158,6 +171,17 @@ class Control : public System {
   /// file is gone. Not durable against a crash where the directory cannot be synced.
   [[nodiscard]] virtual Result<void> replace_file(const std::string& path, std::string_view content, mode_t mode) = 0;
 
+  /// The supplementary groups (getgroups(2)), sorted, each once.
+  [[nodiscard]] virtual Result<std::vector<gid_t>> groups() const = 0;
+
+  /// Takes on real, effective and saved ids and supplementary groups (which are not set where they are so already), and
+  /// gives up capabilities: a uid that is not 0 has none afterwards in any set but the bounding set, which it cannot
+  /// use. With `only_net_bind` CAP_NET_BIND_SERVICE stays where can_keep_net_bind(), ambient too, so that it survives
+  /// execve(2); nothing else stays, for root neither, nor in the bounding set where CAP_SETPCAP allows to drop
+  /// it, and no_new_privs is set. All of it is asked for again afterwards: ENOTSUP when it is not so, or when uid 0 can
+  /// be regained. ids() are the new ones from then on. After an error the process is to end: it may be half-way.
+  [[nodiscard]] virtual Result<void> change_identity(const NewIdentity& wanted) = 0;
+
   /// Gives the signal its default disposition, where that is allowed.
   virtual void set_default(int signal) = 0;
   /// Takes the signal out of the mask of blocked ones.
@@ -212,6 +236,8 @@ class Linux final : public Control {
   [[nodiscard]] Result<void> connect_to_socket(const std::string& path) const override;
   [[nodiscard]] bool is_ignored(int signal) const override;
   [[nodiscard]] bool is_blocked(int signal) const override;
+  [[nodiscard]] Result<std::vector<gid_t>> groups() const override;
+  [[nodiscard]] Result<void> change_identity(const NewIdentity& wanted) override;
   void set_default(int signal) override;
   void unblock(int signal) override;
   [[nodiscard]] Error execute(const std::string& path, const std::vector<std::string>& argv,
@@ -221,7 +247,8 @@ class Linux final : public Control {
   [[nodiscard]] bool is_terminal(int descriptor) const override;
 
  private:
-  std::string network_;  ///< empty: this process's own
+  std::string network_;     ///< empty: this process's own
+  std::optional<Ids> ids_;  ///< since they were changed
 };
 
 }  // namespace portshim::system

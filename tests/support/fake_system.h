@@ -50,6 +50,7 @@ enum class Call : std::uint8_t {
   replace_file,
   connect_to_socket,
   execute,
+  change_identity,
 };
 
 class FakeSystem final : public system::Control {
@@ -141,6 +142,7 @@ class FakeSystem final : public system::Control {
 
   system::Ids identity{.uid = 1654, .effective_uid = 1654, .gid = 1654, .effective_gid = 1654};
   system::ProcessCapabilities process;
+  std::vector<gid_t> supplementary_groups;
   std::string cwd = "/";
   std::uint16_t machine = 62;
   std::string own = "/portshim";  ///< the path that this program was started by
@@ -170,6 +172,7 @@ class FakeSystem final : public system::Control {
   mutable std::vector<Record> calls;
   mutable std::vector<Trial> trials;
   std::vector<Execution> executions;
+  std::vector<system::NewIdentity> identities;  ///< that were taken on
   std::vector<std::pair<int, std::string>> writes;
 
   /// All that was written to a descriptor.
@@ -343,6 +346,15 @@ class FakeSystem final : public system::Control {
       execute_errors.pop_front();
     }
     return {code, "execve " + path};
+  }
+
+  [[nodiscard]] system::Result<std::vector<gid_t>> groups() const override { return supplementary_groups; }
+  [[nodiscard]] system::Result<void> change_identity(const system::NewIdentity& wanted) override {
+    if (const int code = record(Call::change_identity, "")) return error("setgroups", "", code);
+    identities.push_back(wanted);
+    supplementary_groups = wanted.groups;
+    become(wanted.uid, wanted.gid);
+    return {};
   }
 
   void overwrite(const std::string& path, std::string_view text) override {
