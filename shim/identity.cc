@@ -36,7 +36,7 @@ Refusal refuse(Id id, int code, std::string what, std::string why, std::string n
                       .severity = Severity::error,
                       .what = std::move(what),
                       .why = std::move(why),
-                      .did = fmt::format("nothing was started: to start it as uid {} instead would be worse", uid),
+                      .did = fmt::format("nothing was started{}", uid == 0 ? ": as root it would be worse" : ""),
                       .next = std::move(next)},
           .code = code};
 }
@@ -77,13 +77,13 @@ std::expected<user::Identity, Refusal> look_up(const system::System& system, con
                                 uid));
 }
 
-/// "CAP_SETUID and CAP_SETGID": those that are not effective; empty where both are.
-std::string missing_capabilities(const system::System& system) {
+/// ", of which CAP_SETUID is missing"; empty where both are effective.
+std::string_view missing_capabilities(const system::System& system) {
   const auto process = system.capabilities();
   const CapabilitySet effective = process ? process->effective : 0;
-  if ((effective & (kSetUid | kSetGid)) == 0) return "CAP_SETUID and CAP_SETGID are";
-  if ((effective & kSetUid) == 0) return "CAP_SETUID is";
-  return (effective & kSetGid) == 0 ? "CAP_SETGID is" : "";
+  if ((effective & (kSetUid | kSetGid)) == 0) return ", which are both missing";
+  if ((effective & kSetUid) == 0) return ", of which CAP_SETUID is missing";
+  return (effective & kSetGid) == 0 ? ", of which CAP_SETGID is missing" : "";
 }
 
 std::string why_refused(const system::System& system, const system::Error& error, uid_t uid) {
@@ -93,14 +93,14 @@ std::string why_refused(const system::System& system, const system::Error& error
                        message);
   }
   if (error.code != EPERM) return message;
-  const std::string missing = missing_capabilities(system);
+  const std::string_view missing = missing_capabilities(system);
   if (missing.empty()) {
     return fmt::format(
         "{}, although CAP_SETUID and CAP_SETGID are effective: the user namespace forbids it "
         "(/proc/self/setgroups says deny), as a rootless container without a range of ids of its own",
         message);
   }
-  return fmt::format("{}; it takes CAP_SETUID and CAP_SETGID, and {} not effective: {}", message, missing,
+  return fmt::format("{}; it takes CAP_SETUID and CAP_SETGID{}: {}", message, missing,
                      uid == 0 ? "the container was started with cap-drop ALL, or without these two"
                               : "the container was not started as root");
 }

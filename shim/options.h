@@ -54,11 +54,11 @@ struct Options {
   bool init = false;                                         ///< stay as the parent of COMMAND
   std::chrono::milliseconds grace{0};  ///< of --init: how long what COMMAND leaves behind has before it is killed
   bool group = false;                  ///< of --init: signals go to the process group of COMMAND
-  std::map<int, int> signal_map;  ///< of --init: signal received to signal forwarded, 0 = none; 1..64 without KILL,
-                                  ///< STOP and CHLD, which are not forwarded
-  std::map<int, int> exit_map;    ///< of --init: exit code of COMMAND to that of portshim, both 0..255
-  std::string user;               ///< USER[:GROUP] to step down to, as it is written; empty: nobody
-  bool keep_net_bind = false;     ///< of --user: CAP_NET_BIND_SERVICE stays
+  std::map<int, int> signal_map = {};  ///< of --init: signal received to signal forwarded, 0 = none; 1..64 without
+                                       ///< KILL, STOP and CHLD, which are not forwarded
+  std::map<int, int> exit_map = {};  ///< of --init: exit code of COMMAND to that of portshim, both 0..255
+  std::string user;                  ///< USER[:GROUP] to step down to, as it is written; empty: nobody
+  bool keep_net_bind = false;        ///< of --user: CAP_NET_BIND_SERVICE stays
   Check check = Check::no;
   std::string install;                    ///< where portshim is to copy itself to; empty: nowhere
   std::optional<std::int32_t> pid = {};   ///< the process that --check examines in place of COMMAND

@@ -15,15 +15,17 @@ ON = ("1", "true", "yes", "on", "TRUE", "Yes", "oN")
 OFF = ("0", "false", "no", "off", "FALSE", "No", "oFF")
 VARIABLES = {"mode": "PORTSHIM", "floor": "PORTSHIM_FLOOR", "map": "PORTSHIM_MAP", "keep": "PORTSHIM_KEEP",
              "expand": "PORTSHIM_EXPAND", "code": "PORTSHIM_CODE", "log-format": "PORTSHIM_LOG_FORMAT",
-             "log-level": "PORTSHIM_LOG_LEVEL", "termination-log": "PORTSHIM_TERMINATION_LOG"}
+             "log-level": "PORTSHIM_LOG_LEVEL", "termination-log": "PORTSHIM_TERMINATION_LOG",
+             "init": "PORTSHIM_INIT", "grace": "PORTSHIM_GRACE", "group": "PORTSHIM_GROUP",
+             "signal-map": "PORTSHIM_SIGNAL_MAP", "exit-map": "PORTSHIM_EXIT_MAP", "user": "PORTSHIM_USER",
+             "keep-net-bind": "PORTSHIM_KEEP_NET_BIND"}
 VALID = {"mode": "off, explain, validate, rewrite", "floor": "portable, kernel, or a port 0..65535",
          "map": "OLD:NEW pairs of ports 1..65535, each OLD once, as 80:8080,443:8443", "keep": "off, on",
          "expand": "off, on", "code": "report, off, rewrite", "log-format": "auto, text, systemd, json",
          "log-level": "warning, info, error, debug", "check": "text, json"}
 VALUE = {"mode": "rewrite", "floor": "kernel", "map": "80:5000", "code": "off", "log-format": "text",
          "log-level": "info"}
-LATER = {"grace": "5", "signal-map": "TERM:INT", "exit-map": "143:0", "guard": "strict", "user": "app"}
-LATER_SWITCHES = ("init", "group", "keep-net-bind")
+LATER = {"guard": "strict"}
 
 
 def forms(option: str, value: str) -> list[tuple[tuple[str, ...], dict[str, str]]]:
@@ -281,7 +283,7 @@ class Variables(OptionsTest):
                 self.assertEqual(self.with_options(f"--{option}={value}", env=env).code, 0)
 
     def test_an_empty_variable_counts_as_unset(self):
-        empty = {variable: "" for variable in VARIABLES.values()} | {"PORTSHIM_USER": ""}
+        empty = {variable: "" for variable in VARIABLES.values()}
         self.assertEqual(self.observed_mode(self.with_options(env=PORT_80 | empty)), "off")
         result = self.with_options(REWRITE, env=PORT_80 | empty, stage=self.allowed)
         self.assertEqual(result.probe.variable("ASPNETCORE_URLS"), "http://+:8080")
@@ -336,7 +338,6 @@ class LaterVersions(OptionsTest):
     def test_options_of_later_versions_are_refused(self):
         words = [(f"--{name}={value}",) for name, value in LATER.items()]
         words += [(f"--{name}", value) for name, value in LATER.items()]
-        words += [(f"--{name}",) for name in LATER_SWITCHES] + [(f"--{name}=on",) for name in LATER_SWITCHES]
         for mode in ("off", "rewrite"):
             for option in words:
                 with self.subTest(option=option, mode=mode):
@@ -344,18 +345,8 @@ class LaterVersions(OptionsTest):
                     self.assertRefused(result, 125, f"{option[0].split('=')[0]}: not in this version")
                     self.assertEqual(result.findings[0].id, "PS904")
 
-    def test_a_user_to_step_down_to_is_refused_in_every_mode(self):
-        for mode in MODES:
-            with self.subTest(mode=mode):
-                result = self.with_options(env={"PORTSHIM": mode, "PORTSHIM_USER": "app"})
-                self.assertRefused(result, 78,
-                                   "PORTSHIM_USER: not in this version; starting as root instead would be worse")
-                self.assertEqual(result.findings[0].id, "PS904")
-
     def test_other_variables_of_later_versions_are_ignored(self):
-        names = set(LATER) | set(LATER_SWITCHES)
-        env = {"PORTSHIM": "validate"}
-        env |= {f"PORTSHIM_{name.upper().replace('-', '_')}": "nonsense" for name in sorted(names - {"user"})}
+        env = {"PORTSHIM": "validate"} | {f"PORTSHIM_{name.upper()}": "nonsense" for name in LATER}
         result = self.with_options(env=env)
         self.assertStarted(result, env)
         self.assertSilent(result)
@@ -373,7 +364,7 @@ class Information(OptionsTest):
             self.assertRegex(result.stdout, rf"(?m)^--{option} ")
         listed = re.findall(r"(?m)^--([a-z-]+)", result.stdout)
         self.assertEqual(set(listed), {*VARIABLES, "check", "install", "pid", "assume", "help", "version"})
-        for later in (*LATER, *LATER_SWITCHES):
+        for later in LATER:
             self.assertNotRegex(result.stdout, rf"--{later}\b(?!-)")
 
     def test_help_names_every_exit_code_and_fits_100_columns(self):

@@ -362,9 +362,9 @@ TEST(CommandLine, AnEmptyArgvIsRefused) {
 }
 
 TEST(CommandLine, TheFirstMistakeIsTheOneReported) {
-  EXPECT_EQ(refused(with_options({"--bogus", "--mode=bogus", "--init"})),
+  EXPECT_EQ(refused(with_options({"--bogus", "--mode=bogus", "--guard=strict"})),
             "PS902: unknown option --bogus; portshim --help lists the options");
-  EXPECT_EQ(refused(with_options({"--init", "--bogus"})), "PS904: --init: not in this version");
+  EXPECT_EQ(refused(with_options({"--guard=strict", "--bogus"})), "PS904: --guard: not in this version");
 }
 
 TEST(CommandLine, TheRestOfAWrongCommandLineStillCounts) {
@@ -519,44 +519,62 @@ TEST(Pid, IsAPositiveNumber) {
 // --- Later versions ---
 
 TEST(LaterVersions, TheirOptionsAreRefused) {
-  for (const std::string option :
-       {"--init", "--grace", "--group", "--signal-map", "--exit-map", "--guard", "--user", "--keep-net-bind"}) {
-    EXPECT_EQ(refused(with_options({option + "=x"})), "PS904: " + option + ": not in this version");
-    EXPECT_EQ(refused(parse(Strings{"portshim", option}, {})), "PS904: " + option + ": not in this version");
+  EXPECT_EQ(refused(with_options({"--guard=x"})), "PS904: --guard: not in this version");
+  EXPECT_EQ(refused(parse(Strings{"portshim", "--guard"}, {})), "PS904: --guard: not in this version");
+}
+
+// --- User ---
+
+TEST(User, IsTakenAsItIsWritten) {
+  for (const std::string text : {"app", "App", "1654:1654", " 0", "-1", "a:b:c", ":"}) {
+    EXPECT_EQ(with_options({"--user", text}).options.user, text);
+    EXPECT_EQ(with_options({"--user=" + text}).options.user, text);
+    EXPECT_EQ(with_variables({"PORTSHIM_USER=" + text}).options.user, text);
+    EXPECT_FALSE(with_options({"--user", text}).refusal);
   }
 }
 
-TEST(LaterVersions, UserIsRefusedInEveryModeWithCode78) {
-  for (const std::string mode : {"off", "explain", "validate", "rewrite"}) {
-    const Invocation result = with_variables({"PORTSHIM=" + mode, "PORTSHIM_USER=app"});
-    ASSERT_TRUE(result.refusal);
-    EXPECT_EQ(result.refusal_code, 78);
-    EXPECT_EQ(result.refusal->id, Id::not_in_this_version);
-    EXPECT_EQ(result.refusal->what, "PORTSHIM_USER: not in this version; starting as root instead would be worse");
-  }
+TEST(User, OfTheCommandLineWinsAndIsKnownToBeGivenThere) {
+  const Invocation result = with_options({"--user=app"}, {"PORTSHIM_USER=other"});
+  EXPECT_EQ(result.options.user, "app");
+  EXPECT_TRUE(result.given.contains("user"));
+  EXPECT_FALSE(with_variables({"PORTSHIM_USER=app"}).given.contains("user"));
 }
 
-TEST(LaterVersions, UserIsRefusedWhenCalledByAnotherNameToo) {
-  EXPECT_EQ(parse(Strings{"dotnet", "App.dll"}, Strings{"PORTSHIM_USER=app"}).refusal_code, 78);
+TEST(User, AnEmptyVariableIsUnsetAndAnEmptyOptionAMistake) {
+  EXPECT_EQ(with_variables({"PORTSHIM_USER="}).options.user, "");
+  EXPECT_EQ(refused(with_options({"--user="})),
+            "PS902: --user= is not valid (valid: USER or USER:GROUP, names or ids, as app or 1654:1654)");
+  EXPECT_EQ(refused(parse(Strings{"portshim", "--user"}, {})),
+            "PS902: --user needs a value (valid: USER or USER:GROUP, names or ids, as app or 1654:1654)");
 }
 
-TEST(LaterVersions, AnEmptyUserIsUnset) {
-  EXPECT_FALSE(with_variables({"PORTSHIM_USER="}).refusal);
+TEST(User, OfAVariableCountsWhenCalledByAnotherNameToo) {
+  EXPECT_EQ(parse(Strings{"dotnet", "App.dll"}, Strings{"PORTSHIM_USER=app"}).options.user, "app");
 }
 
-TEST(LaterVersions, HelpIsShownToAUserToo) {
-  EXPECT_FALSE(parse(Strings{"portshim", "--help"}, Strings{"PORTSHIM_USER=app"}).refusal);
+TEST(User, KeepNetBindIsASwitch) {
+  EXPECT_FALSE(with_options({}).options.keep_net_bind);
+  EXPECT_TRUE(with_options({"--keep-net-bind"}).options.keep_net_bind);
+  EXPECT_FALSE(with_options({"--keep-net-bind=off"}, {"PORTSHIM_KEEP_NET_BIND=on"}).options.keep_net_bind);
+  EXPECT_TRUE(with_variables({"PORTSHIM_KEEP_NET_BIND=1"}).options.keep_net_bind);
+  EXPECT_EQ(invalid(with_variables({"PORTSHIM_KEEP_NET_BIND=maybe"})),
+            "PORTSHIM_KEEP_NET_BIND=maybe is not valid (valid: off, on)");
 }
 
-TEST(LaterVersions, AWrongCommandLineIsReportedBeforeTheUser) {
-  EXPECT_EQ(refused(with_options({"--keep=x"}, {"PORTSHIM_USER=app"})),
-            "PS902: --keep=x is not valid (valid: off, on)");
+TEST(User, OfNestedCommandLinesIsTheInnerOnes) {
+  const Strings environment{"PORTSHIM_USER=variable"};
+  const Invocation plain = with_options({}, environment);
+  const Invocation one = with_options({"--user=one", "--keep-net-bind"}, environment);
+  const Invocation two = with_options({"--user=two"}, environment);
+  EXPECT_EQ(merge(plain, plain).options.user, "variable");
+  EXPECT_EQ(merge(one, plain).options.user, "one");
+  EXPECT_EQ(merge(one, two).options.user, "two");
+  EXPECT_TRUE(merge(one, two).options.keep_net_bind);
 }
 
 TEST(LaterVersions, TheirOtherVariablesAreIgnored) {
-  const Invocation result =
-      with_variables({"PORTSHIM_INIT=1", "PORTSHIM_GRACE=x", "PORTSHIM_GROUP=x", "PORTSHIM_SIGNAL_MAP=x",
-                      "PORTSHIM_EXIT_MAP=x", "PORTSHIM_GUARD=strict", "PORTSHIM_KEEP_NET_BIND=1"});
+  const Invocation result = with_variables({"PORTSHIM_GUARD=strict"});
   EXPECT_FALSE(result.refusal);
   EXPECT_THAT(result.invalid, IsEmpty());
   EXPECT_EQ(result.options, Options{});
@@ -869,9 +887,7 @@ TEST(Help, ExplainsModesAndExitCodes) {
 }
 
 TEST(Help, LeavesOutLaterVersions) {
-  for (const char* option :
-       {"--init", "--grace", "--group", "--signal-map", "--exit-map", "--guard", "--user", "--keep-net-bind"})
-    EXPECT_THAT(help(), Not(HasSubstr(option)));
+  EXPECT_THAT(help(), Not(HasSubstr("--guard")));
 }
 
 TEST(Version, IsNameAndNumber) {
