@@ -83,6 +83,12 @@ enum class Id : std::uint16_t {
   stop_signals_blocked = 441,
   // PS5xx supervise and guard
   not_supervised = 501,
+  host_failed = 502,
+  aborted = 503,
+  out_of_memory = 504,
+  killed = 505,
+  crashed = 506,
+  orphans_not_adopted = 507,
   user_unknown = 520,
   user_not_permitted = 521,
   net_bind_not_kept = 522,

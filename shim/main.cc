@@ -19,6 +19,7 @@
 #include "shim/identity.h"
 #include "shim/install.h"
 #include "shim/launch.h"
+#include "shim/leftovers.h"
 #include "shim/log.h"
 #include "shim/options.h"
 #include "shim/policy.h"
@@ -290,17 +291,34 @@ void say_unsupervised(system::Control& system, const Start& start, const options
   say(system, start, options, std::array{finding});
 }
 
+void say_not_adopted(system::Control& system, const Start& start, const options::Options& options,
+                     const system::Error& error) {
+  const Finding finding{.id = Id::orphans_not_adopted,
+                        .severity = Severity::debug,
+                        .what = "portshim cannot become the parent of processes that lose theirs",
+                        .why = finding::quote(error.message()),
+                        .did = "the init of this PID namespace gets them, and portshim does not end them with COMMAND",
+                        .next = ""};
+  say(system, start, options, std::array{finding});
+}
+
 /// --init. What is read and said before COMMAND starts is the child's: the parent stays small.
 int supervise_app(system::Control& system, const Start& start, const Request& request,
                   supervise::SignalMask inherited) {
   const options::Options& options = request.options();
-  const auto child = supervise::fork_child(inherited, [&] { return start_app(system, start, request); });
+  const auto child = supervise::fork_child(inherited, [&, parent = getpid()] {
+    Start its_start = start;
+    supervise::rename_listen_pid(its_start.environment, parent);
+    return start_app(system, its_start, request);
+  });
   if (!child) {
     say_unsupervised(system, start, options, child.error());
     supervise::restore_signals(inherited);
     return start_app(system, start, request);
   }
+  if (const auto adopts = supervise::adopt_orphans(); !adopts) say_not_adopted(system, start, options, adopts.error());
   const supervise::End end = supervise::supervise(*child, options, nullptr);
+  leftovers::end(child->signals.number(), options.grace);
   return supervise::exit_code(end, options);
 }
 
@@ -322,12 +340,12 @@ std::optional<int> step_down(system::Control& system, Start& start, Request& req
   return std::nullopt;
 }
 
-int run(system::Control& system, Start start) {
+/// `inherited`: signals are blocked already, and what was blocked before.
+int run(system::Control& system, Start start, const std::optional<supervise::SignalMask>& inherited) {
   Request request = request::parse(start);
   const options::Options& options = request.options();
-  // Before all other system calls: from here on no signal is lost.
-  std::optional<supervise::SignalMask> inherited;
-  if (options.init) inherited = supervise::block_signals();
+  const bool stays_blocked = inherited.has_value() && options.init;
+  if (inherited && !options.init) supervise::restore_signals(*inherited);
 
   const system::Ids ids = system.ids();
   if (ids.uid != ids.effective_uid || ids.gid != ids.effective_gid) return refuse_set_user_id(system, start);
@@ -353,8 +371,20 @@ int run(system::Control& system, Start start) {
     request.notices.push_back(identity::nothing_to_keep_across(request.invocation));
   }
   if (options.check != options::Check::no) return run_app(system, start, request);
-  if (options.init) return supervise_app(system, start, request, inherited ? *inherited : supervise::block_signals());
+  if (options.init) {
+    // The inner one of nested calls may have asked for it.
+    return supervise_app(system, start, request, stays_blocked ? inherited.value_or(0) : supervise::block_signals());
+  }
   return start_app(system, start, request);
+}
+
+/// Whether --init may be asked for, which the command line will tell.
+bool may_supervise(char* const* argv, char* const* envp) {
+  const auto any_begins_with = [](char* const* words, std::string_view start) {
+    while (*words != nullptr && !std::string_view(*words).starts_with(start)) ++words;
+    return *words != nullptr;
+  };
+  return any_begins_with(argv, "--init") || any_begins_with(envp, "PORTSHIM_INIT=");
 }
 
 std::vector<std::string> to_vector(char* const* words) {
@@ -366,6 +396,9 @@ std::vector<std::string> to_vector(char* const* words) {
 }  // namespace
 
 int main(int /*argc*/, char** argv, char** envp) {
+  // Before all else: from here on no signal is lost, which PID 1 is not even killed by.
+  std::optional<supervise::SignalMask> inherited;
+  if (may_supervise(argv, envp)) inherited = supervise::block_signals();
   system::Linux system;
-  return run(system, {.argv = to_vector(argv), .environment = to_vector(envp)});
+  return run(system, {.argv = to_vector(argv), .environment = to_vector(envp)}, inherited);
 }

@@ -1,16 +1,22 @@
 #include "shim/supervise.h"
 
+#include <dirent.h>
 #include <fcntl.h>
 #include <poll.h>
+#include <sys/prctl.h>
 #include <sys/signalfd.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
 #include <cerrno>
+#include <climits>
 #include <csignal>
 #include <cstddef>
+#include <cstdlib>
+#include <cstring>
 #include <expected>
 #include <utility>
 
@@ -20,8 +26,13 @@ namespace {
 using descriptor::Descriptor;
 using system::Error;
 using system::Result;
+using terminal::Terminal;
 
 constexpr SignalMask kAllSignals = ~SignalMask{0};
+
+constexpr SignalMask bit_of(int signal) {
+  return SignalMask{1} << static_cast<unsigned>(signal - 1);
+}
 
 std::unexpected<Error> failure(const char* doing) {
   return std::unexpected(Error{errno, doing});
@@ -47,19 +58,74 @@ Result<Descriptor> open_signals() {
   return signals;
 }
 
+// --- What the parent does not keep. ---
+
+/// close_range(2) of all from `first` to `last`; where there is none (before Linux 5.9), one by one.
+void close_between(unsigned first, unsigned last) {
+  if (first > last || syscall(SYS_close_range, first, last, 0) == 0) return;
+  DIR* const directory = opendir("/proc/self/fd");
+  if (directory == nullptr) return;
+  const auto own = static_cast<unsigned>(dirfd(directory));
+  while (const dirent* const entry = readdir(directory)) {
+    // "." and ".." come out as 0.
+    const auto number = static_cast<unsigned>(std::strtoul(static_cast<const char*>(entry->d_name), nullptr, 10));
+    if (number >= first && number <= last && number != own) ::close(static_cast<int>(number));
+  }
+  closedir(directory);
+}
+
+/// Closes all descriptors but the standard three and `kept`, of which those that are negative count for nothing.
+void close_others(std::array<int, 4> kept) {
+  std::ranges::sort(kept);
+  unsigned first = STDERR_FILENO + 1;
+  for (const int number : kept) {
+    const auto own = static_cast<unsigned>(number);
+    if (number < 0 || own < first) continue;
+    close_between(first, own - 1);
+    first = own + 1;
+  }
+  close_between(first, UINT_MAX);
+}
+
+// --- Signals. ---
+
+/// What a terminal sends to a process group, or its hang-up to the session leader (termios(3),
+/// tty_signal_session_leader in the kernel's drivers/tty/tty_jobctrl.c).
+bool is_of_terminal(int signal) {
+  constexpr std::array kSignals{SIGHUP, SIGINT, SIGQUIT, SIGCONT, SIGTSTP, SIGTTIN, SIGTTOU, SIGWINCH};
+  return std::ranges::find(kSignals, signal) != kSignals.end();
+}
+
+/// Leaves this process's mask without one signal for a moment: where that is pending, it happens now.
+void let_happen(int signal) {
+  restore_signals(kAllSignals & ~bit_of(signal));
+  restore_signals(kAllSignals);
+}
+
+bool is_pending(int signal) {
+  SignalMask pending = 0;
+  syscall(SYS_rt_sigpending, &pending, sizeof pending);
+  return (pending & bit_of(signal)) != 0;
+}
+
 /// Forwards what the supervisor is sent, and reaps.
 class Supervisor {
  public:
   Supervisor(const Child& child, const options::Options& options) : child_(child), options_(options) {}
 
-  /// Handles all signals that have arrived.
+  /// Handles all signals that have arrived, up to the child's end: its number may be another's from then on.
   void handle_signals() {
     signalfd_siginfo info{};
-    while (::read(child_.signals.number(), &info, sizeof info) == sizeof info) {
-      if (info.ssi_signo == SIGCHLD) {
+    while (!ended_ && ::read(child_.signals.number(), &info, sizeof info) == sizeof info) {
+      const auto signal = static_cast<int>(info.ssi_signo);
+      if (signal == SIGCHLD) {
         reap();
-      } else if (!raised_by_kernel(info)) {
-        forward(static_cast<int>(info.ssi_signo));
+      } else if (info.ssi_code > 0) {
+        handle_raised_by_kernel(signal);
+      } else if (signal == SIGCONT) {
+        go_on();
+      } else {
+        forward(info);
       }
     }
   }
@@ -69,21 +135,92 @@ class Supervisor {
   [[nodiscard]] int status() const { return status_; }
 
  private:
-  /// A terminal's ^C has reached the app already, by its process group; faults are the process's own.
-  static bool raised_by_kernel(const signalfd_siginfo& info) { return info.ssi_code > 0; }
+  /// What is sent in place of a signal; 0 for nothing.
+  [[nodiscard]] int mapped(int signal) const {
+    const auto found = options_.signal_map.find(signal);
+    return found == options_.signal_map.end() ? signal : found->second;
+  }
 
-  void forward(int signal) const {
-    const auto mapped = options_.signal_map.find(signal);
-    if (mapped != options_.signal_map.end()) signal = mapped->second;
-    if (signal != 0) kill(options_.group ? -child_.pid : child_.pid, signal);
+  /// To the child, or to its process group, which it may have left.
+  void send(pid_t target, int signal) const {
+    if (signal != 0 && kill(target, signal) != 0 && target < 0) kill(-target, signal);
+  }
+
+  void forward(const signalfd_siginfo& info) const {
+    const int signal = mapped(static_cast<int>(info.ssi_signo));
+    // No value can be queued for a whole group (rt_sigqueueinfo(2)).
+    const bool queued = info.ssi_code < 0 && info.ssi_code != SI_TKILL && !options_.group && signal != 0;
+    if (queued && queue(signal, info)) return;
+    send(options_.group ? -child_.pid : child_.pid, signal);
+  }
+
+  /// As sigqueue(3) by who sent it. False where the child's queue is full.
+  [[nodiscard]] bool queue(int signal, const signalfd_siginfo& info) const {
+    siginfo_t queued{};
+    queued.si_signo = signal;
+    queued.si_code = SI_QUEUE;
+    queued.si_pid = static_cast<pid_t>(info.ssi_pid);
+    queued.si_uid = info.ssi_uid;
+    static_assert(sizeof queued.si_value == sizeof info.ssi_ptr);
+    std::memcpy(&queued.si_value, &info.ssi_ptr, sizeof queued.si_value);
+    return syscall(SYS_rt_sigqueueinfo, child_.pid, signal, &queued) == 0;
+  }
+
+  /// A terminal's signals went to portshim's process group, and a hang-up's to portshim alone where it leads the
+  /// session. All else is about the process that got it: timers, limits, faults.
+  void handle_raised_by_kernel(int signal) {
+    if (!is_of_terminal(signal)) return;
+    const bool to_leader = (signal == SIGHUP || signal == SIGCONT) && getsid(0) == getpid();
+    if (!to_leader && getpgid(child_.pid) == getpgrp()) return;  // the app has got it too
+    if (child_.terminal.is_ours()) child_.terminal.give_to(child_.pid);
+    if (signal == SIGCONT) return go_on();
+    send(to_leader ? child_.pid : -child_.pid, mapped(signal));
+  }
+
+  /// SIGCONT: a shell has put portshim into the foreground or the background.
+  void go_on() {
+    if (child_.terminal.is_ours()) child_.terminal.give_to(child_.pid);
+    if (std::exchange(stopped_, false)) return send(-child_.pid, SIGCONT);
+    send(options_.group ? -child_.pid : child_.pid, mapped(SIGCONT));
+  }
+
+  /// The child has stopped, and portshim does too, as if both were one process.
+  void stop(int signal) {
+    const Terminal& terminal = child_.terminal;
+    const bool asks_for_terminal = signal == SIGTTIN || signal == SIGTTOU;
+    stopped_ = true;
+    if (asks_for_terminal && terminal.is_ours()) return go_on();  // it was put into the foreground meanwhile
+    const bool had_terminal = terminal.has_foreground(child_.pid);
+    if (getpid() != 1) {
+      terminal.take_back(child_.pid);
+      stop_self(signal == SIGSTOP ? SIGTSTP : signal, had_terminal || asks_for_terminal);
+      if (is_pending(SIGCONT)) return;  // it is over already: handle_signals() goes on
+      if (had_terminal) terminal.give_to(child_.pid);
+    }
+    // Nobody could continue a process group that is orphaned, and the kernel does not let a key stop one.
+    if (signal == SIGTSTP) go_on();
+  }
+
+  /// Stops until SIGCONT, with the whole process group where the terminal means that; not where that is orphaned
+  /// (setpgid(2)): then the kernel goes on at once.
+  static void stop_self(int signal, bool whole_group) {
+    struct sigaction by_default{};
+    by_default.sa_handler = SIG_DFL;
+    sigaction(signal, &by_default, nullptr);
+    kill(whole_group ? 0 : getpid(), signal);
+    let_happen(signal);
   }
 
   /// All that have ended: one SIGCHLD may stand for many.
   void reap() {
     int status = 0;
     pid_t pid = 0;
-    while ((pid = waitpid(-1, &status, WNOHANG)) > 0) {
+    while ((pid = waitpid(-1, &status, WNOHANG | WUNTRACED)) > 0) {
       if (pid != child_.pid) continue;
+      if (WIFSTOPPED(status)) {
+        stop(WSTOPSIG(status));
+        continue;
+      }
       ended_ = true;
       status_ = status;
     }
@@ -91,6 +228,7 @@ class Supervisor {
 
   const Child& child_;
   const options::Options& options_;
+  bool stopped_ = false;
   bool ended_ = false;
   int status_ = 0;
 };
@@ -115,26 +253,61 @@ Result<Child> fork_child(SignalMask inherited, const std::function<int()>& body)
   Descriptor mine(ends[0]);
   const Descriptor its(ends[1]);
   if (mine.number() < 0 || its.number() < 0) return failure("fcntl");
+  Terminal terminal = Terminal::open();
+  const bool has_terminal = terminal.is_ours();
+  struct sigaction by_default{};
+  struct sigaction child_ended{};
+  by_default.sa_handler = SIG_DFL;
+  sigaction(SIGCHLD, &by_default, &child_ended);
+  int of_parents_death = 0;  // fork(2) clears it
+  prctl(PR_GET_PDEATHSIG, &of_parents_death);
   const pid_t pid = fork();
-  if (pid < 0) return failure("fork");
-  if (pid == 0) {
-    restore_signals(inherited);
-    const int code = body();
-    static_cast<void>(mark_not_executed(its));
-    _exit(code);
+  if (pid != 0) {
+    const int code = errno;
+    // Both do it: whichever comes first, neither goes on without it.
+    if (pid > 0) setpgid(pid, pid);
+    if (pid < 0) sigaction(SIGCHLD, &child_ended, nullptr);
+    errno = code;
+    if (pid < 0) return failure("fork");
+    return Child{
+        .pid = pid, .signals = *std::move(signals), .not_executed = std::move(mine), .terminal = std::move(terminal)};
   }
-  return Child{.pid = pid, .signals = *std::move(signals), .not_executed = std::move(mine)};
+  setpgid(0, 0);
+  if (has_terminal) terminal.give_to(getpid());
+  sigaction(SIGCHLD, &child_ended, nullptr);
+  if (of_parents_death != 0) prctl(PR_SET_PDEATHSIG, of_parents_death);
+  restore_signals(inherited);
+  const int code = body();
+  static_cast<void>(mark_not_executed(its));
+  _exit(code);
+}
+
+Result<void> adopt_orphans() {
+  if (getpid() != 1 && prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) != 0) return failure("prctl(PR_SET_CHILD_SUBREAPER)");
+  return {};
+}
+
+void rename_listen_pid(std::vector<std::string>& environment, pid_t parent) {
+  const std::string of_parent = "LISTEN_PID=" + std::to_string(parent);
+  const auto entry = std::ranges::find(environment, of_parent);
+  if (entry == environment.end()) return;
+  *entry = "LISTEN_PID=" + std::to_string(getpid());
+  std::erase_if(environment, [](const std::string& one) { return one.starts_with("LISTEN_PIDFDID="); });
 }
 
 End supervise(const Child& child, const options::Options& options, Watch* watch) {
+  const auto watched = [watch] { return watch == nullptr ? -1 : watch->descriptor(); };
+  close_others({child.signals.number(), child.not_executed.number(), child.terminal.descriptor(), watched()});
+  [[maybe_unused]] const bool left = chdir("/") == 0;
   Supervisor supervisor(child, options);
   while (!supervisor.ended()) {
     std::array<pollfd, 2> events{{{.fd = child.signals.number(), .events = POLLIN, .revents = 0},
-                                  {.fd = watch == nullptr ? -1 : watch->descriptor(), .events = POLLIN, .revents = 0}}};
+                                  {.fd = watched(), .events = POLLIN, .revents = 0}}};
     if (poll(events.data(), events.size(), -1) < 0) continue;
     if (events[1].revents != 0) watch->ready();
     if (events[0].revents != 0) supervisor.handle_signals();
   }
+  child.terminal.take_back(child.pid);
   return End{.status = supervisor.status(), .executed = !is_marked(child.not_executed)};
 }
 

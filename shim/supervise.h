@@ -6,10 +6,13 @@
 #include <cstdint>
 #include <expected>
 #include <functional>
+#include <string>
+#include <vector>
 
 #include "shim/descriptor.h"
 #include "shim/options.h"
 #include "shim/system.h"
+#include "shim/terminal.h"
 
 namespace portshim::supervise {
 
@@ -37,17 +40,27 @@ class Watch {
   virtual void ready() = 0;
 };
 
-/// The process that becomes the app.
+/// The process that becomes the app. It leads a process group of its own, which is in the foreground of the terminal
+/// where portshim's was.
 struct Child {
   pid_t pid = 0;
   descriptor::Descriptor signals;  ///< signalfd(2) of all signals
   descriptor::Descriptor
       not_executed;  ///< a byte comes out of it when `body` returned; its end, when execve(2) was done
+  terminal::Terminal terminal;
 };
 
-/// Forks. In the child the signal mask is `inherited` again, `body` runs, and what it returns is the exit code. To be
-/// called with all signals blocked.
+/// Forks. In the child signal mask and dispositions are as portshim got them (the mask is `inherited`), `body` runs, and
+/// what it returns is the exit code. To be called with all signals blocked. SIGCHLD gets its default disposition in the
+/// parent: ignored, the kernel would reap in its place.
 [[nodiscard]] system::Result<Child> fork_child(SignalMask inherited, const std::function<int()>& body);
+
+/// Makes orphans among the descendants of this process its children (PR_SET_CHILD_SUBREAPER), which PID 1 gets anyway.
+[[nodiscard]] system::Result<void> adopt_orphans();
+
+/// LISTEN_PID tells an app that sockets were passed to it, and not to who started it (sd_listen_fds(3)): where it names
+/// `parent`, it is to name this process, in its place. LISTEN_PIDFDID, which would still be the parent's, is dropped.
+void rename_listen_pid(std::vector<std::string>& environment, pid_t parent);
 
 /// How the app ended.
 struct End {
@@ -55,7 +68,9 @@ struct End {
   bool executed = true;  ///< false: portshim itself ended in the child, before execve(2)
 };
 
-/// Forwards signals to the child and reaps, until the child ends. `watch` may be null.
+/// Forwards signals to the child and reaps, until the child ends; stops and goes on with it (job control). `watch` may
+/// be null. Before that the cwd becomes / and all descriptors are closed but the standard three, the child's and the
+/// watch's: portshim must not keep a mount or a socket busy that the app has given back.
 [[nodiscard]] End supervise(const Child& child, const options::Options& options, Watch* watch);
 
 /// What portshim ends with: the child's exit code, 128+n for signal n, or what `exit_map` has in place of it.

@@ -1,0 +1,165 @@
+#include "shim/leftovers.h"
+
+#include <dirent.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <sys/signalfd.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+#include <cerrno>
+#include <charconv>
+#include <csignal>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "shim/descriptor.h"
+
+namespace portshim::leftovers {
+namespace {
+
+using descriptor::Descriptor;
+using Clock = std::chrono::steady_clock;
+using OpenDirectory = std::unique_ptr<DIR, decltype([](DIR* stream) { closedir(stream); })>;
+
+std::optional<pid_t> read_number(std::string_view text) {
+  pid_t number = 0;
+  const auto [stop, error] = std::from_chars(text.data(), text.data() + text.size(), number);
+  if (error != std::errc{} || stop == text.data()) return std::nullopt;
+  return number;
+}
+
+struct Process {
+  char state = 0;
+  pid_t parent = 0;
+};
+
+/// What proc_pid_stat(5) says: "PID (NAME) STATE PARENT …", where NAME may hold anything.
+std::optional<Process> read_process(pid_t pid) {
+  constexpr std::size_t kEnough = 128;  // for all that comes before
+  const std::string path = "/proc/" + std::to_string(pid) + "/stat";
+  const Descriptor file(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
+  std::array<char, kEnough> buffer{};
+  const ssize_t length = ::read(file.number(), buffer.data(), buffer.size());
+  if (length <= 0) return std::nullopt;
+  const std::string_view text(buffer.data(), static_cast<std::size_t>(length));
+  const std::size_t name_end = text.rfind(") ");
+  if (name_end == std::string_view::npos || name_end + 4 >= text.size()) return std::nullopt;
+  const auto parent = read_number(text.substr(name_end + 4));
+  if (!parent) return std::nullopt;
+  return Process{.state = text[name_end + 2], .parent = *parent};
+}
+
+bool is_child(pid_t pid, pid_t parent) {
+  const auto process = read_process(pid);
+  return process && process->parent == parent;
+}
+
+/// The way from `pid` up to this process, both included; empty where it is no descendant. It is walked up and then down
+/// again: as long as a process has the same parent, that has not ended, and its number was nobody else's meanwhile.
+std::vector<pid_t> way_up(pid_t pid) {
+  constexpr std::size_t kDeepest = 1U << 16U;
+  std::vector<pid_t> way{pid};
+  while (way.back() != getpid() && way.size() < kDeepest) {
+    const auto process = read_process(way.back());
+    if (!process || process->parent == 0) return {};
+    way.push_back(process->parent);
+  }
+  for (std::size_t i = way.size() - 1; i > 0; --i) {
+    if (!is_child(way[i - 1], way[i])) return {};
+  }
+  return way;
+}
+
+/// False where it is no descendant of this process, or has ended.
+bool signal_descendant(pid_t pid, int signal) {
+  const Descriptor file(static_cast<int>(syscall(SYS_pidfd_open, pid, 0)));
+  const bool has_pidfd = file.number() >= 0 || errno == ESRCH;
+  const std::vector<pid_t> way = way_up(pid);
+  if (way.size() < 2) return false;
+  if (has_pidfd) return syscall(SYS_pidfd_send_signal, file.number(), signal, nullptr, 0) == 0;
+  return way.size() == 2 && kill(pid, signal) == 0;
+}
+
+/// Whether numbers in /proc are those that system calls take: it may be that of another PID namespace.
+bool is_own_proc() {
+  std::array<char, 16> target{};
+  const ssize_t length = readlink("/proc/self", target.data(), target.size());
+  return length > 0 && read_number({target.data(), static_cast<std::size_t>(length)}) == getpid();
+}
+
+std::vector<pid_t> list_processes() {
+  std::vector<pid_t> out;
+  if (!is_own_proc()) return out;
+  const OpenDirectory directory(opendir("/proc"));
+  if (!directory) return out;
+  while (const dirent* const entry = readdir(directory.get())) {
+    if (const auto number = read_number(static_cast<const char*>(entry->d_name))) out.push_back(*number);
+  }
+  return out;
+}
+
+/// False when there is no child left.
+bool reap() {
+  pid_t pid = 0;
+  while ((pid = waitpid(-1, nullptr, WNOHANG)) > 0) {
+  }
+  return pid == 0;
+}
+
+/// Waits for a signal, and drops all that have come.
+void await_signal(int signals, Clock::time_point end) {
+  const auto rest = std::chrono::ceil<std::chrono::milliseconds>(end - Clock::now()).count();
+  pollfd event{.fd = signals, .events = POLLIN, .revents = 0};
+  if (poll(&event, 1, static_cast<int>(std::max<decltype(rest)>(rest, 0))) <= 0) return;
+  signalfd_siginfo info{};
+  while (::read(signals, &info, sizeof info) == sizeof info) {
+  }
+}
+
+/// Again and again, for one may fork while the others are gone through.
+void kill_all(int signals) {
+  constexpr int kMostRounds = 100;
+  constexpr std::chrono::milliseconds kRound{10};
+  for (int round = 0; round < kMostRounds && signal_all(SIGKILL) > 0; ++round) {
+    await_signal(signals, Clock::now() + kRound);
+    reap();
+  }
+}
+
+}  // namespace
+
+int signal_all(int signal) {
+  if (getpid() == 1) {
+    kill(-1, signal);
+    return -1;
+  }
+  int found = 0;
+  for (const pid_t pid : list_processes()) {
+    const auto process = read_process(pid);
+    if (!process || process->state == 'Z' || pid == getpid()) continue;
+    if (signal_descendant(pid, signal)) ++found;
+  }
+  return found;
+}
+
+void end(int signals, std::chrono::milliseconds grace) {
+  // What was started by `docker exec` is no child of PID 1.
+  if (!reap() && getpid() != 1) return;
+  signal_all(SIGTERM);
+  signal_all(SIGCONT);
+  if (grace.count() == 0) return;
+  const auto end_of_grace = Clock::now() + grace;
+  while (reap()) {
+    if (Clock::now() >= end_of_grace) return kill_all(signals);
+    await_signal(signals, end_of_grace);
+  }
+}
+
+}  // namespace portshim::leftovers
