@@ -93,6 +93,13 @@ enum class Id : std::uint16_t {
   user_not_permitted = 521,
   net_bind_not_kept = 522,
   keep_without_user = 523,
+  bind_denied = 530,
+  bind_moved = 531,
+  bind_moved_aside = 532,
+  bind_not_moved = 533,
+  bind_not_read = 534,
+  nothing_to_guard = 540,
+  not_guarded = 541,
   // PS9xx portshim's own settings and state
   invalid_setting = 901,
   wrong_command_line = 902,

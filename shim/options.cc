@@ -37,6 +37,7 @@ constexpr std::array<std::string_view, 3> kChecks{"no", "text", "json"};
 constexpr std::array<std::string_view, 4> kLogFormats{"text", "systemd", "json", "auto"};
 constexpr std::array<std::string_view, 4> kLogLevels{"debug", "info", "warning", "error"};
 constexpr std::array<std::string_view, 3> kCodes{"report", "off", "rewrite"};
+constexpr std::array<std::string_view, 4> kGuards{"off", "explain", "redirect", "strict"};
 constexpr std::array<std::string_view, 3> kCapabilities{"none", "all", "net_bind_service"};
 constexpr std::array<std::string_view, 2> kFloors{"portable", "kernel"};
 // What may be suggested for a switch; what is valid for it is Boost's business.
@@ -73,6 +74,7 @@ constexpr auto kSettings = std::to_array<Setting>({
     {"exit-map", "PORTSHIM_EXIT_MAP", "", "OLD:NEW pairs of exit codes 0..255, each OLD once, as 143:0", {}, ""},
     {"user", "PORTSHIM_USER", "", "USER or USER:GROUP, names or ids, as app or 1654:1654", {}, ""},
     {"keep-net-bind", "PORTSHIM_KEEP_NET_BIND", "on", "off, on", kBooleans, "off"},
+    {"guard", "PORTSHIM_GUARD", "", "off, explain, redirect, strict", kGuards, "off"},
     {"check", "", "text", "text, json", Words(kChecks).subspan(1), ""},
     {"install", "", "", "the path of a file or a directory", {}, ""},
     {"pid", "", "", "the number of a running process", {}, ""},
@@ -84,15 +86,6 @@ constexpr auto kSettings = std::to_array<Setting>({
      ""},
     {"help", "", "on", "", {}, ""},
     {"version", "", "on", "", {}, ""},
-});
-
-/// Options of later versions. Ignoring one could start the app in a way that was not asked for.
-struct LaterOption {
-  std::string_view name;
-  bool needs_value;
-};
-constexpr auto kLaterOptions = std::to_array<LaterOption>({
-    {"guard", true},
 });
 
 /// Only ASCII letters have case here: neither names nor values have others.
@@ -311,6 +304,7 @@ Options merge_options(const Invocation& outer, const Invocation& inner) {
           .exit_map = winner("exit-map").exit_map,
           .user = winner("user").user,
           .keep_net_bind = winner("keep-net-bind").keep_net_bind,
+          .guard = winner("guard").guard,
           .check = winner("check").check,
           .install = winner("install").install,
           .pid = winner("pid").pid,
@@ -341,6 +335,10 @@ static void validate(boost::any& value, const std::vector<std::string>& text, Ch
 
 static void validate(boost::any& value, const std::vector<std::string>& text, Code* /*type*/, int /*overload*/) {
   value = word_as<Code>(kCodes, text.front());
+}
+
+static void validate(boost::any& value, const std::vector<std::string>& text, Guard* /*type*/, int /*overload*/) {
+  value = word_as<Guard>(kGuards, text.front());
 }
 
 static void validate(boost::any& value, const std::vector<std::string>& text, Assumption* /*type*/, int /*overload*/) {
@@ -386,6 +384,7 @@ class Values {
          po::value<SignalMap>()->notifier([this](const SignalMap& map) { options_.signal_map = map.signals; }))      //
         ("exit-map", po::value<ExitMap>()->notifier([this](const ExitMap& map) { options_.exit_map = map.codes; }))  //
         ("user", po::value(&options_.user))("keep-net-bind", po::value(&options_.keep_net_bind))                     //
+        ("guard", po::value(&options_.guard))                                                                        //
         ("check", po::value(&options_.check))                                                                        //
         ("pid", po::value<ProcessId>()->notifier([this](ProcessId pid) { options_.pid = pid.number; }))              //
         ("assume", po::value<Assumption>()->notifier([this](const Assumption& one) { options_.assume = one; }))      //
@@ -494,11 +493,8 @@ class CommandLine {
     if (equals != std::string_view::npos) text = word.substr(equals + 1);
 
     const auto* const setting = std::ranges::find(kSettings, name, &Setting::name);
-    const auto* const later = std::ranges::find(kLaterOptions, name, &LaterOption::name);
     if (setting != kSettings.end()) {
       read_setting(*setting, text);
-    } else if (later != kLaterOptions.end()) {
-      refuse_later(*later, text.has_value());
     } else {
       refuse_unknown(word);
     }
@@ -518,13 +514,6 @@ class CommandLine {
     } else if (!values_.hold(setting.name, *text)) {
       refuse(describe_invalid(option, *text, setting), "correct the value");
     }
-  }
-
-  /// Nothing is said about its value, which only the later version knows.
-  void refuse_later(const LaterOption& later, bool has_value) {
-    if (later.needs_value && !has_value) (void)next_word();
-    refuse(fmt::format("--{}: not in this version", later.name),
-           "leave the option out, or use a later version of portshim", Id::not_in_this_version);
   }
 
   /// Only the name of the option is shown: its value may be a secret that was meant for COMMAND.
@@ -646,6 +635,8 @@ OPTION        VARIABLE             VALUES, the default first
                                    step down from root to this user, before anything is read
 --keep-net-bind  PORTSHIM_KEEP_NET_BIND  off, on
                                    with --user: keep CAP_NET_BIND_SERVICE, and nothing else
+--guard       PORTSHIM_GUARD       off, explain, redirect, strict
+                                   watch the app's own bind calls, see below
 --check                            text, json
                                    print the whole prediction on stdout, start nothing
 --install                          the path of a file or a directory to copy this binary to
@@ -670,6 +661,11 @@ Ports in the app's code (as ListenAnyIP(80), read from App.dll):
   report    say which they are, and which setting would move them
   off       do not read the code
   rewrite   with --mode=rewrite, also set what moves them, where that is safe
+
+Guard (stays as the parent, as --init; for ports that no setting reaches):
+  explain   say which bind call was denied, and why
+  redirect  let it have another port: that of --map, or 8000 more, or the next one that is free
+  strict    as redirect, but never the next one: a port in use stays an error, which is explained
 
 Called by another name, as through a link /usr/bin/dotnet, portshim starts the real program of that
 name; all arguments are its own, and options come from variables alone.

@@ -22,6 +22,8 @@ enum class Mode : std::uint8_t { off, explain, validate, rewrite };
 enum class Check : std::uint8_t { no, text, json };
 /// What is done about endpoints that the app's code sets.
 enum class Code : std::uint8_t { report, off, rewrite };
+/// What is done about bind calls of the app that the kernel denies.
+enum class Guard : std::uint8_t { off, explain, redirect, strict };
 enum class FloorKind : std::uint8_t { portable, kernel, number };
 
 struct Floor {
@@ -59,6 +61,7 @@ struct Options {
   std::map<int, int> exit_map = {};  ///< of --init: exit code of COMMAND to that of portshim, both 0..255
   std::string user;                  ///< USER[:GROUP] to step down to, as it is written; empty: nobody
   bool keep_net_bind = false;        ///< of --user: CAP_NET_BIND_SERVICE stays
+  Guard guard = Guard::off;       ///< watch the bind calls of COMMAND, as its parent
   Check check = Check::no;
   std::string install;                    ///< where portshim is to copy itself to; empty: nowhere
   std::optional<std::int32_t> pid = {};   ///< the process that --check examines in place of COMMAND

@@ -1,0 +1,94 @@
+#include "shim/redirect.h"
+
+#include <arpa/inet.h>
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <span>
+
+namespace portshim::redirect {
+namespace {
+
+constexpr std::uint16_t kDistance = 8000;   // as a port of the settings moves
+constexpr std::uint16_t kFirstPort = 8080;  // where 8000 more is no port that can be had
+constexpr int kMostTries = 16;
+
+bool is_denied(int code) {
+  return code == EACCES || code == EPERM;
+}
+
+}  // namespace
+
+std::string to_string(const Address& address) {
+  std::array<char, INET6_ADDRSTRLEN> text{};
+  inet_ntop(address.ipv6 ? AF_INET6 : AF_INET, address.bytes.data(), text.data(), text.size());
+  if (!address.ipv6) return fmt::format("{}:{}", text.data(), address.port);
+  if (address.scope == 0) return fmt::format("[{}]:{}", text.data(), address.port);
+  return fmt::format("[{}%{}]:{}", text.data(), address.scope, address.port);
+}
+
+std::uint16_t Redirector::wanted_port(std::uint16_t port) const {
+  const auto mapped = rules_.map.find(port);
+  const int wanted = mapped != rules_.map.end() ? mapped->second : port + kDistance;
+  if (wanted >= rules_.port_start && wanted <= UINT16_MAX) return static_cast<std::uint16_t>(wanted);
+  return std::max(rules_.port_start, kFirstPort);
+}
+
+const Redirector::Given* Redirector::given_for(std::uint16_t from) const {
+  const auto all = std::span(given_).first(count_);
+  const auto found = std::ranges::find(all, from, &Given::from);
+  return found == all.end() ? nullptr : &*found;
+}
+
+const Redirector::Given* Redirector::given_as(std::uint16_t to) const {
+  const auto all = std::span(given_).first(count_);
+  const auto found = std::ranges::find(all, to, &Given::to);
+  return found == all.end() ? nullptr : &*found;
+}
+
+Decision Redirector::find_free(Address address, std::uint16_t first, Outcome outcome, Kernel& kernel) const {
+  for (int port = first; port <= UINT16_MAX && port < first + kMostTries; ++port) {
+    address.port = static_cast<std::uint16_t>(port);
+    // Every address that a dual-mode socket takes must be free.
+    if (kernel.try_bind(address, false) == 0) return {.outcome = outcome, .port = address.port};
+  }
+  return {.outcome = Outcome::no_room, .port = first};
+}
+
+Decision Redirector::decide_low(const Address& address, Kernel& kernel) const {
+  // What the kernel allows (a capability) or refuses for another reason, as an address that is not this host's, which
+  // it looks at first (inet_bind), stays as it is.
+  if (!is_denied(kernel.try_bind(address, true))) return {};
+  if (!rules_.moves) return {.outcome = Outcome::denied};
+  if (const Given* given = given_for(address.port)) return {.outcome = Outcome::moved, .port = given->to};
+  const std::uint16_t wanted = wanted_port(address.port);
+  if (count_ == given_.size()) return {.outcome = Outcome::no_room, .port = wanted};
+  if (rules_.strict) return {.outcome = Outcome::moved, .port = wanted};
+  return find_free(address, wanted, Outcome::moved, kernel);
+}
+
+Decision Redirector::decide_given(const Address& address, const Given& given, Kernel& kernel) const {
+  if (const Given* aside = given_for(address.port)) return {.outcome = Outcome::moved_aside, .port = aside->to};
+  // A bind that was moved and then interrupted comes back with its new port: it is free.
+  if (kernel.try_bind(address, false) != EADDRINUSE) return {};
+  if (rules_.strict) return {.outcome = Outcome::taken, .port = given.from};
+  if (address.port == UINT16_MAX || count_ == given_.size())
+    return {.outcome = Outcome::no_room, .port = address.port};
+  return find_free(address, static_cast<std::uint16_t>(address.port + 1), Outcome::moved_aside, kernel);
+}
+
+Decision Redirector::decide(const Address& address, Kernel& kernel) const {
+  if (address.port == 0) return {};
+  if (address.port < rules_.port_start) return decide_low(address, kernel);
+  const Given* const given = given_as(address.port);
+  return given == nullptr ? Decision{} : decide_given(address, *given, kernel);
+}
+
+void Redirector::remember(const Address& address, const Decision& decision) {
+  const bool changed = decision.outcome == Outcome::moved || decision.outcome == Outcome::moved_aside;
+  if (!changed || count_ == given_.size() || given_for(address.port) != nullptr) return;
+  given_.at(count_++) = {.from = address.port, .to = decision.port};
+}
+
+}  // namespace portshim::redirect

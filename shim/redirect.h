@@ -1,0 +1,92 @@
+// What becomes of a bind call of the app (--guard): who may go on as it is, who gets which other port. Pure, and without
+// any allocation: it is asked while the app waits.
+#pragma once
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <string>
+
+namespace portshim::redirect {
+
+/// An address of bind(2).
+struct Address {
+  bool ipv6 = false;
+  std::array<std::uint8_t, 16> bytes{};  ///< in network order; of IPv4 the first four
+  std::uint32_t scope = 0;               ///< of IPv6: the number of the interface
+  std::uint16_t port = 0;
+  bool operator==(const Address&) const = default;
+};
+
+/// "[::]:80", "127.0.0.1:80", "[fe80::1%3]:80"
+[[nodiscard]] std::string to_string(const Address& address);
+
+/// Which ports may be bound: that is asked by trying.
+class Kernel {
+ public:
+  Kernel() = default;
+  Kernel(const Kernel&) = delete;
+  Kernel& operator=(const Kernel&) = delete;
+  virtual ~Kernel() = default;
+  /// errno of a bind of a TCP socket with SO_REUSEADDR, 0 for success; of IPv6 with IPV6_V6ONLY as said.
+  [[nodiscard]] virtual int try_bind(const Address& address, bool ipv6_only) = 0;
+};
+
+struct Rules {
+  bool moves = false;   ///< false: nothing is changed
+  bool strict = false;  ///< a new port that is in use is not dodged
+  std::map<std::uint16_t, std::uint16_t> map = {};
+  std::uint16_t port_start = 1024;  ///< net.ipv4.ip_unprivileged_port_start
+};
+
+enum class Outcome : std::uint8_t {
+  pass,         ///< none of the guard's business, or allowed
+  denied,       ///< the kernel will deny it, and nothing is changed
+  moved,        ///< it gets another port
+  moved_aside,  ///< its port was given to another one before: it gets another port
+  taken,        ///< strict: its port was given to another one before, and is in use
+  no_room,      ///< it should get another port, but there is none
+};
+
+struct Decision {
+  Outcome outcome = Outcome::pass;
+  /// moved, moved_aside: the port that it gets. no_room: the first that was tried. taken: the old port of the one that
+  /// has it.
+  std::uint16_t port = 0;
+  bool operator==(const Decision&) const = default;
+};
+
+/// Remembers which port was given for which, so that the IPv4 and the IPv6 address, TCP and UDP of one port stay
+/// together.
+class Redirector {
+ public:
+  explicit Redirector(Rules rules) : rules_(std::move(rules)) {}
+
+  /// The kernel is asked only where the answer depends on it.
+  [[nodiscard]] Decision decide(const Address& address, Kernel& kernel) const;
+  /// What was decided was done.
+  void remember(const Address& address, const Decision& decision);
+  /// The port that `port` is to get: --map's, or 8000 more, or where that is a low port or none, the first that is not
+  /// low from 8080 on. Whether it is in use counts for nothing.
+  [[nodiscard]] std::uint16_t wanted_port(std::uint16_t port) const;
+
+ private:
+  struct Given {
+    std::uint16_t from = 0, to = 0;
+  };
+  static constexpr std::size_t kMostGiven = 128;
+
+  [[nodiscard]] const Given* given_for(std::uint16_t from) const;
+  [[nodiscard]] const Given* given_as(std::uint16_t to) const;
+  [[nodiscard]] Decision decide_low(const Address& address, Kernel& kernel) const;
+  [[nodiscard]] Decision decide_given(const Address& address, const Given& given, Kernel& kernel) const;
+  [[nodiscard]] Decision find_free(Address address, std::uint16_t first, Outcome outcome, Kernel& kernel) const;
+
+  Rules rules_;
+  std::array<Given, kMostGiven> given_{};
+  std::size_t count_ = 0;
+};
+
+}  // namespace portshim::redirect
