@@ -109,7 +109,6 @@ constexpr std::array kTable{
     Entry{Id::invalid_setting, "a PORTSHIM variable has an invalid value; its default is used"},
     Entry{Id::wrong_command_line, "portshim's own command line is wrong"},
     Entry{Id::set_user_id, "portshim was started set-uid or set-gid, which it refuses"},
-    Entry{Id::not_in_this_version, "an option or variable of a later version"},
     Entry{Id::own_failure, "something inside portshim failed; the app starts as it was"},
     Entry{Id::installed, "--install copied portshim"},
     Entry{Id::not_installed, "--install could not copy portshim; what was there is unchanged"},

@@ -11,7 +11,7 @@ namespace portshim::finding {
 
 enum class Severity : std::uint8_t { debug, info, warning, error };
 
-/// Stable numbers: they are printed as PSnnn and people search for them. Never reuse one.
+/// Stable numbers: they are printed as PSnnn and people search for them. Never reuse one: 904 was one.
 enum class Id : std::uint16_t {
   // PS1xx ports
   low_port = 101,
@@ -104,7 +104,6 @@ enum class Id : std::uint16_t {
   invalid_setting = 901,
   wrong_command_line = 902,
   set_user_id = 903,
-  not_in_this_version = 904,
   own_failure = 905,
   installed = 906,
   not_installed = 907,

@@ -16,6 +16,7 @@
 #include "shim/diagnosis.h"
 #include "shim/environment.h"
 #include "shim/finding.h"
+#include "shim/guard.h"
 #include "shim/identity.h"
 #include "shim/install.h"
 #include "shim/launch.h"
@@ -302,24 +303,79 @@ void say_not_adopted(system::Control& system, const Start& start, const options:
   say(system, start, options, std::array{finding});
 }
 
-/// --init. What is read and said before COMMAND starts is the child's: the parent stays small.
+bool stays_parent(const options::Options& options) {
+  return options.init || options.guard != options::Guard::off;
+}
+
+/// In the child of `parent`: what is read and said before COMMAND starts is the child's, so that the parent stays
+/// small.
+int start_in_child(system::Control& system, const Start& start, const Request& request, pid_t parent) {
+  Start its_start = start;
+  supervise::rename_listen_pid(its_start.environment, parent);
+  return start_app(system, its_start, request);
+}
+
+/// In the parent, until COMMAND ends: the exit code. `watch` may be null.
+int stay(system::Control& system, const Start& start, const options::Options& options, const supervise::Child& child,
+         supervise::Watch* watch) {
+  if (const auto adopts = supervise::adopt_orphans(); !adopts) say_not_adopted(system, start, options, adopts.error());
+  const supervise::End end = supervise::supervise(child, options, watch);
+  leftovers::end(child.signals.number(), options.grace);
+  return supervise::exit_code(end, options);
+}
+
+/// --init.
 int supervise_app(system::Control& system, const Start& start, const Request& request,
                   supervise::SignalMask inherited) {
   const options::Options& options = request.options();
-  const auto child = supervise::fork_child(inherited, [&, parent = getpid()] {
-    Start its_start = start;
-    supervise::rename_listen_pid(its_start.environment, parent);
-    return start_app(system, its_start, request);
-  });
-  if (!child) {
-    say_unsupervised(system, start, options, child.error());
-    supervise::restore_signals(inherited);
-    return start_app(system, start, request);
+  const auto child = supervise::fork_child(
+      inherited, [&, parent = getpid()] { return start_in_child(system, start, request, parent); });
+  if (child) return stay(system, start, options, *child, nullptr);
+  say_unsupervised(system, start, options, child.error());
+  supervise::restore_signals(inherited);
+  return start_app(system, start, request);
+}
+
+/// --guard, as --init but with the app's bind calls watched: the exit code, or nothing where that cannot be, and no
+/// child is left.
+std::optional<int> guard_app(system::Control& system, const Start& start, const Request& request,
+                             supervise::SignalMask inherited) {
+  const options::Options& options = request.options();
+  const std::string& path = request.lookup.path;
+  // What cannot be executed is start_app's to explain.
+  if (path.empty() || !system.executable(path)) return std::nullopt;
+  const auto say_one = [&](const Finding& finding) { say(system, start, options, std::array{finding}); };
+  auto rules = guard::examine(system, path, options);
+  if (!rules) {
+    say_one(rules.error());
+    return std::nullopt;
   }
-  if (const auto adopts = supervise::adopt_orphans(); !adopts) say_not_adopted(system, start, options, adopts.error());
-  const supervise::End end = supervise::supervise(*child, options, nullptr);
-  leftovers::end(child->signals.number(), options.grace);
-  return supervise::exit_code(end, options);
+  guard::Guard guard(*std::move(rules), say_one);
+  system::Result<void> ready = guard.prepare();
+  if (ready) {
+    const auto child = supervise::fork_child(inherited, [&, parent = getpid()] {
+      return guard.enter() ? start_in_child(system, start, request, parent) : kNotPrinted;
+    });
+    ready = child ? guard.attach(*child) : std::unexpected(child.error());
+    if (ready) {
+      system.limit_waiting();
+      return stay(system, start, options, *child, &guard);
+    }
+    if (child) supervise::dismiss(*child);
+  }
+  say_one(guard::not_set_up(ready.error()));
+  return std::nullopt;
+}
+
+/// With portshim as the parent, if that can be.
+int start_supervised(system::Control& system, const Start& start, const Request& request,
+                     supervise::SignalMask inherited) {
+  if (request.options().guard != options::Guard::off) {
+    if (const auto code = guard_app(system, start, request, inherited)) return *code;
+  }
+  if (request.options().init) return supervise_app(system, start, request, inherited);
+  supervise::restore_signals(inherited);
+  return start_app(system, start, request);
 }
 
 /// --user: everything that is read and done from here on is read and done as that user. The exit code where it is
@@ -344,8 +400,8 @@ std::optional<int> step_down(system::Control& system, Start& start, Request& req
 int run(system::Control& system, Start start, const std::optional<supervise::SignalMask>& inherited) {
   Request request = request::parse(start);
   const options::Options& options = request.options();
-  const bool stays_blocked = inherited.has_value() && options.init;
-  if (inherited && !options.init) supervise::restore_signals(*inherited);
+  const bool stays_blocked = inherited.has_value() && stays_parent(options);
+  if (inherited && !stays_blocked) supervise::restore_signals(*inherited);
 
   const system::Ids ids = system.ids();
   if (ids.uid != ids.effective_uid || ids.gid != ids.effective_gid) return refuse_set_user_id(system, start);
@@ -371,20 +427,21 @@ int run(system::Control& system, Start start, const std::optional<supervise::Sig
     request.notices.push_back(identity::nothing_to_keep_across(request.invocation));
   }
   if (options.check != options::Check::no) return run_app(system, start, request);
-  if (options.init) {
+  if (stays_parent(options)) {
     // The inner one of nested calls may have asked for it.
-    return supervise_app(system, start, request, stays_blocked ? inherited.value_or(0) : supervise::block_signals());
+    return start_supervised(system, start, request, stays_blocked ? inherited.value_or(0) : supervise::block_signals());
   }
   return start_app(system, start, request);
 }
 
-/// Whether --init may be asked for, which the command line will tell.
+/// Whether --init or --guard may be asked for, which the command line will tell.
 bool may_supervise(char* const* argv, char* const* envp) {
   const auto any_begins_with = [](char* const* words, std::string_view start) {
     while (*words != nullptr && !std::string_view(*words).starts_with(start)) ++words;
     return *words != nullptr;
   };
-  return any_begins_with(argv, "--init") || any_begins_with(envp, "PORTSHIM_INIT=");
+  return any_begins_with(argv, "--init") || any_begins_with(envp, "PORTSHIM_INIT=") ||
+         any_begins_with(argv, "--guard") || any_begins_with(envp, "PORTSHIM_GUARD=");
 }
 
 std::vector<std::string> to_vector(char* const* words) {

@@ -84,7 +84,7 @@ struct Invocation {
 };
 
 /// Parses argv and environment ("NAME=VALUE" each). Called by another name, argv holds no options and COMMAND is
-/// argv[0]. Where argv is wrong, `refusal` is its first mistake (PS902 or PS904, code 125), and all other options are
+/// argv[0]. Where argv is wrong, `refusal` is its first mistake (PS902, code 125), and all other options are
 /// still what the rest says. A variable whose option is on the command line is not looked at, valid or not.
 /// Whom --user names is not known here: see identity. Beside install there is neither COMMAND nor check: PS902, code
 /// 125.

@@ -47,6 +47,11 @@ const Redirector::Given* Redirector::given_as(std::uint16_t to) const {
   return found == all.end() ? nullptr : &*found;
 }
 
+std::uint16_t Redirector::old_port(std::uint16_t port) const {
+  const Given* const given = given_as(port);
+  return given == nullptr ? 0 : given->from;
+}
+
 Decision Redirector::find_free(Address address, std::uint16_t first, Outcome outcome, Kernel& kernel) const {
   for (int port = first; port <= UINT16_MAX && port < first + kMostTries; ++port) {
     address.port = static_cast<std::uint16_t>(port);
@@ -64,25 +69,26 @@ Decision Redirector::decide_low(const Address& address, Kernel& kernel) const {
   if (const Given* given = given_for(address.port)) return {.outcome = Outcome::moved, .port = given->to};
   const std::uint16_t wanted = wanted_port(address.port);
   if (count_ == given_.size()) return {.outcome = Outcome::no_room, .port = wanted};
-  if (rules_.strict) return {.outcome = Outcome::moved, .port = wanted};
-  return find_free(address, wanted, Outcome::moved, kernel);
+  if (!rules_.strict) return find_free(address, wanted, Outcome::moved, kernel);
+  Address moved = address;
+  moved.port = wanted;
+  const bool in_use = kernel.try_bind(moved, false) == EADDRINUSE;
+  return {.outcome = in_use ? Outcome::in_use : Outcome::moved, .port = wanted};
 }
 
-Decision Redirector::decide_given(const Address& address, const Given& given, Kernel& kernel) const {
+Decision Redirector::decide_given(const Address& address, Kernel& kernel) const {
   if (const Given* aside = given_for(address.port)) return {.outcome = Outcome::moved_aside, .port = aside->to};
   // A bind that was moved and then interrupted comes back with its new port: it is free.
   if (kernel.try_bind(address, false) != EADDRINUSE) return {};
-  if (rules_.strict) return {.outcome = Outcome::taken, .port = given.from};
-  if (address.port == UINT16_MAX || count_ == given_.size())
-    return {.outcome = Outcome::no_room, .port = address.port};
+  if (rules_.strict) return {.outcome = Outcome::in_use, .port = address.port};
+  if (address.port == UINT16_MAX || count_ == given_.size()) return {.outcome = Outcome::no_room, .port = address.port};
   return find_free(address, static_cast<std::uint16_t>(address.port + 1), Outcome::moved_aside, kernel);
 }
 
 Decision Redirector::decide(const Address& address, Kernel& kernel) const {
   if (address.port == 0) return {};
   if (address.port < rules_.port_start) return decide_low(address, kernel);
-  const Given* const given = given_as(address.port);
-  return given == nullptr ? Decision{} : decide_given(address, *given, kernel);
+  return given_as(address.port) == nullptr ? Decision{} : decide_given(address, kernel);
 }
 
 void Redirector::remember(const Address& address, const Decision& decision) {

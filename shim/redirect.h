@@ -1,13 +1,13 @@
-// What becomes of a bind call of the app (--guard): who may go on as it is, who gets which other port. Pure, and without
-// any allocation: it is asked while the app waits.
+// What becomes of a bind call of the app (--guard): who may go on as it is, who gets which other port. Pure, and
+// without any allocation: it is asked while the app waits.
 #pragma once
 
 #include <array>
 #include <cstddef>
 #include <cstdint>
 #include <map>
-#include <optional>
 #include <string>
+#include <utility>
 
 namespace portshim::redirect {
 
@@ -46,14 +46,13 @@ enum class Outcome : std::uint8_t {
   denied,       ///< the kernel will deny it, and nothing is changed
   moved,        ///< it gets another port
   moved_aside,  ///< its port was given to another one before: it gets another port
-  taken,        ///< strict: its port was given to another one before, and is in use
+  in_use,       ///< strict: the port that it gets, or that it has and another one was given, is in use
   no_room,      ///< it should get another port, but there is none
 };
 
 struct Decision {
   Outcome outcome = Outcome::pass;
-  /// moved, moved_aside: the port that it gets. no_room: the first that was tried. taken: the old port of the one that
-  /// has it.
+  /// The port that it gets (in_use: perhaps its own); no_room: the first that was tried.
   std::uint16_t port = 0;
   bool operator==(const Decision&) const = default;
 };
@@ -66,11 +65,14 @@ class Redirector {
 
   /// The kernel is asked only where the answer depends on it.
   [[nodiscard]] Decision decide(const Address& address, Kernel& kernel) const;
-  /// What was decided was done.
+  /// The decision was carried out.
   void remember(const Address& address, const Decision& decision);
   /// The port that `port` is to get: --map's, or 8000 more, or where that is a low port or none, the first that is not
   /// low from 8080 on. Whether it is in use counts for nothing.
   [[nodiscard]] std::uint16_t wanted_port(std::uint16_t port) const;
+  /// The port in whose place `port` was given; 0 where it was not.
+  [[nodiscard]] std::uint16_t old_port(std::uint16_t port) const;
+  [[nodiscard]] const Rules& rules() const { return rules_; }
 
  private:
   struct Given {
@@ -81,7 +83,7 @@ class Redirector {
   [[nodiscard]] const Given* given_for(std::uint16_t from) const;
   [[nodiscard]] const Given* given_as(std::uint16_t to) const;
   [[nodiscard]] Decision decide_low(const Address& address, Kernel& kernel) const;
-  [[nodiscard]] Decision decide_given(const Address& address, const Given& given, Kernel& kernel) const;
+  [[nodiscard]] Decision decide_given(const Address& address, Kernel& kernel) const;
   [[nodiscard]] Decision find_free(Address address, std::uint16_t first, Outcome outcome, Kernel& kernel) const;
 
   Rules rules_;

@@ -17,6 +17,7 @@
 #include <cstddef>
 #include <cstdlib>
 #include <cstring>
+#include <ctime>
 #include <expected>
 #include <utility>
 
@@ -293,6 +294,17 @@ void rename_listen_pid(std::vector<std::string>& environment, pid_t parent) {
   if (entry == environment.end()) return;
   *entry = "LISTEN_PID=" + std::to_string(getpid());
   std::erase_if(environment, [](const std::string& one) { return one.starts_with("LISTEN_PIDFDID="); });
+}
+
+void dismiss(const Child& child) {
+  while (waitpid(child.pid, nullptr, 0) < 0 && errno == EINTR) {
+  }
+  child.terminal.take_back(child.pid);
+  // Its SIGCHLD is blocked as all signals are, and would wait for the app. What ended before is lost with it: an app
+  // that has children from before its start finds them by waitpid(2).
+  constexpr SignalMask kChild = bit_of(SIGCHLD);
+  const timespec at_once{};
+  syscall(SYS_rt_sigtimedwait, &kChild, nullptr, &at_once, sizeof kChild);
 }
 
 End supervise(const Child& child, const options::Options& options, Watch* watch) {

@@ -62,6 +62,9 @@ struct Child {
 /// `parent`, it is to name this process, in its place. LISTEN_PIDFDID, which would still be the parent's, is dropped.
 void rename_listen_pid(std::vector<std::string>& environment, pid_t parent);
 
+/// Waits for the end of a child that is to end by itself, as if it had never been.
+void dismiss(const Child& child);
+
 /// How the app ended.
 struct End {
   int status = 0;        ///< as of waitpid(2)

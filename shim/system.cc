@@ -17,6 +17,7 @@
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
+#include <sys/uio.h>
 #include <sys/un.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -381,12 +382,28 @@ bool wait_for_room(int descriptor) {
   return poll(&entry, 1, kMilliseconds) == 1;
 }
 
+/// write(2) that does not wait for a reader, where the kernel has that (pipes since 6.4): EAGAIN.
+ssize_t write_at_once(int descriptor, std::string_view text) {
+  // pwritev2(2) takes what it only reads by a pointer to what may be written.
+  const iovec part{.iov_base = const_cast<char*>(text.data()), .iov_len = text.size()};
+  const ssize_t count = pwritev2(descriptor, &part, 1, -1, RWF_NOWAIT);
+  const bool has_none = count < 0 && (errno == EOPNOTSUPP || errno == ENOSYS || errno == EINVAL);
+  return has_none ? ::write(descriptor, text.data(), text.size()) : count;
+}
+
+bool is_regular(int descriptor) {
+  struct stat status{};
+  return fstat(descriptor, &status) == 0 && S_ISREG(status.st_mode);
+}
+
 /// Writes until everything is written, or a write fails. Only one wait is granted: what reads a log slowly must not
 /// hold up the app's start. errno, 0 when all is written.
-int write_while_possible(int descriptor, std::string_view text) {
+int write_while_possible(int descriptor, std::string_view text, bool limit_waiting = false) {
   bool waited = false;
+  if (limit_waiting && !wait_for_room(descriptor)) return EAGAIN;
+  const bool at_once = limit_waiting && !is_regular(descriptor);
   while (!text.empty()) {
-    const ssize_t count = ::write(descriptor, text.data(), text.size());
+    const ssize_t count = at_once ? write_at_once(descriptor, text) : ::write(descriptor, text.data(), text.size());
     if (count > 0) {
       text.remove_prefix(static_cast<std::size_t>(count));
     } else if (count < 0 && errno == EAGAIN && !waited) {
@@ -771,7 +788,7 @@ Error Linux::execute(const std::string& path, const std::vector<std::string>& ar
 
 Result<void> Linux::write(int descriptor, std::string_view text) {
   const HeldSignals held;
-  const int code = write_while_possible(descriptor, text);
+  const int code = write_while_possible(descriptor, text, limits_waiting_);
   if (code != 0) return failure("write", code);
   return {};
 }

@@ -193,6 +193,9 @@ class Control : public System {
   /// One write(2) (continued after a short write; EINTR retried). What cannot be written is dropped, and the error says
   /// why. SIGPIPE never kills.
   virtual Result<void> write(int descriptor, std::string_view text) = 0;
+  /// From now on write() gives up on a pipe, socket or terminal that takes nothing for 100 ms, also where writing to it
+  /// would wait: nobody may ever read it.
+  virtual void limit_waiting() {}
   /// Makes `text` all that is in a file that is there already. What is no regular file, or cannot be opened or written
   /// at once, stays as it is: all errors are dropped.
   virtual void overwrite(const std::string& path, std::string_view text) = 0;
@@ -243,12 +246,14 @@ class Linux final : public Control {
   [[nodiscard]] Error execute(const std::string& path, const std::vector<std::string>& argv,
                               const std::vector<std::string>& environment) override;
   Result<void> write(int descriptor, std::string_view text) override;
+  void limit_waiting() override { limits_waiting_ = true; }
   void overwrite(const std::string& path, std::string_view text) override;
   [[nodiscard]] bool is_terminal(int descriptor) const override;
 
  private:
   std::string network_;     ///< empty: this process's own
   std::optional<Ids> ids_;  ///< since they were changed
+  bool limits_waiting_ = false;
 };
 
 }  // namespace portshim::system

@@ -1,0 +1,638 @@
+#include "shim/guard.h"
+
+#include <arpa/inet.h>
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <linux/audit.h>
+#include <linux/filter.h>
+#include <linux/seccomp.h>
+#include <netinet/in.h>
+#include <poll.h>
+#include <sys/capability.h>
+#include <sys/ioctl.h>
+#include <sys/prctl.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/uio.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <bit>
+#include <cerrno>
+#include <csignal>
+#include <cstring>
+#include <exception>
+#include <span>
+#include <utility>
+#include <vector>
+
+#include "shim/privilege.h"
+
+namespace portshim::guard {
+namespace {
+
+using descriptor::Descriptor;
+using finding::Finding;
+using finding::Id;
+using finding::Severity;
+using redirect::Address;
+using redirect::Decision;
+using redirect::Outcome;
+using system::Error;
+using system::Result;
+
+std::unexpected<Error> failure(const char* doing) {
+  return std::unexpected(Error{errno, doing});
+}
+
+// --- The filter. ---
+
+#if defined(__x86_64__)
+constexpr std::uint32_t kArchitecture = AUDIT_ARCH_X86_64;
+#elif defined(__aarch64__)
+constexpr std::uint32_t kArchitecture = AUDIT_ARCH_AARCH64;
+#endif
+
+static_assert(std::endian::native == std::endian::little);
+constexpr std::uint32_t kNumber = offsetof(seccomp_data, nr);
+constexpr std::uint32_t kArch = offsetof(seccomp_data, arch);
+constexpr std::uint32_t kLength = offsetof(seccomp_data, args) + 2 * sizeof(std::uint64_t);  // its low half: an int
+constexpr std::uint32_t kUnixLength = 110;                                                   // sizeof(sockaddr_un)
+
+// Written by hand: libseccomp adds 0.11 MB to the binary, looks at the architecture before the number, and compares all
+// 64 bits of the length, of which the kernel takes 32. Every other call leaves after two instructions with a constant
+// answer, which the kernel finds out beforehand and then runs no filter for (seccomp_cache_prepare, since 5.11). The
+// socket of .NET's diagnostics is left out by its length.
+constexpr auto kFilter = std::to_array<sock_filter>({
+    BPF_STMT(BPF_LD | BPF_W | BPF_ABS, kNumber),
+    BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_bind, 1, 0),
+    BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
+    BPF_STMT(BPF_LD | BPF_W | BPF_ABS, kArch),
+    BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, kArchitecture, 0, 2),
+    BPF_STMT(BPF_LD | BPF_W | BPF_ABS, kLength),
+    BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, kUnixLength, 0, 1),
+    BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
+    BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_USER_NOTIF),
+});
+
+#ifndef SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV
+#define SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV (1UL << 5U)  // Linux 5.19
+#endif
+
+/// Installs it for this process: the listener, or -1 with errno. There is no function for seccomp(2) in the C library.
+int install_filter() {
+  sock_fprog program{.len = kFilter.size(), .filter = const_cast<sock_filter*>(kFilter.data())};
+  // SPEC_ALLOW: before 5.16 a filter would else slow the process down against speculation. WAIT_KILLABLE_RECV: once its
+  // call was taken up here, a thread is not taken out of it by signals that come more often than answers; older kernels
+  // do not know it.
+  constexpr unsigned kFlags = SECCOMP_FILTER_FLAG_NEW_LISTENER | SECCOMP_FILTER_FLAG_SPEC_ALLOW;
+  constexpr unsigned kKillable = SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV;
+  auto listener = static_cast<int>(syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, kFlags | kKillable, &program));
+  if (listener < 0 && errno == EINVAL) {
+    listener = static_cast<int>(syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, kFlags, &program));
+  }
+  return listener;
+}
+
+// --- Handing the listener over (unix(7), SCM_RIGHTS). ---
+
+/// One message: errno of the child, and when that is 0 the listener.
+class Message {
+ public:
+  Message() {
+    header_.msg_iov = &part_;
+    header_.msg_iovlen = 1;
+    header_.msg_control = control_.data();
+    header_.msg_controllen = control_.size();
+  }
+  Message(const Message&) = delete;
+  Message& operator=(const Message&) = delete;
+  Message(Message&&) = delete;
+  Message& operator=(Message&&) = delete;
+  ~Message() = default;
+
+  [[nodiscard]] bool send(int socket, int code, int listener) {
+    code_ = code;
+    if (code == 0) {
+      cmsghdr* const rights = CMSG_FIRSTHDR(&header_);
+      rights->cmsg_level = SOL_SOCKET;
+      rights->cmsg_type = SCM_RIGHTS;
+      rights->cmsg_len = CMSG_LEN(sizeof listener);
+      std::memcpy(CMSG_DATA(rights), &listener, sizeof listener);
+    } else {
+      header_.msg_controllen = 0;
+    }
+    return sendmsg(socket, &header_, MSG_NOSIGNAL) == sizeof code_;
+  }
+
+  [[nodiscard]] Result<Descriptor> receive(int socket) {
+    ssize_t count = -1;
+    do {
+      count = recvmsg(socket, &header_, MSG_CMSG_CLOEXEC);
+    } while (count < 0 && errno == EINTR);
+    if (count < 0) return failure("recvmsg");
+    if (count != sizeof code_) return std::unexpected(Error{ECHILD, "seccomp: child ended early"});
+    if (code_ != 0) return std::unexpected(Error{code_, "seccomp"});
+    const cmsghdr* const rights = CMSG_FIRSTHDR(&header_);
+    // Where this process may open no more files the kernel leaves it out.
+    if (rights == nullptr || rights->cmsg_type != SCM_RIGHTS) return std::unexpected(Error{EMFILE, "recvmsg"});
+    int number = -1;
+    std::memcpy(&number, CMSG_DATA(rights), sizeof number);
+    Descriptor listener(number);
+    if (listener.number() < 0) return failure("fcntl");
+    return listener;
+  }
+
+ private:
+  int code_ = 0;
+  iovec part_{.iov_base = &code_, .iov_len = sizeof code_};
+  alignas(cmsghdr) std::array<char, CMSG_SPACE(sizeof(int))> control_{};
+  msghdr header_{};
+};
+
+/// Takes CAP_NET_BIND_SERVICE out of effect, which this process may have where the app does not: what it tries would
+/// say nothing about the app then.
+void drop_net_bind_service() {
+  const cap_t state = cap_get_proc();
+  if (state == nullptr) return;
+  const cap_value_t number = CAP_NET_BIND_SERVICE;
+  cap_flag_value_t value = CAP_CLEAR;
+  cap_get_flag(state, number, CAP_EFFECTIVE, &value);
+  if (value == CAP_SET) {
+    cap_set_flag(state, CAP_EFFECTIVE, 1, &number, CAP_CLEAR);
+    static_cast<void>(cap_set_proc(state));
+  }
+  cap_free(state);
+}
+
+// --- The app's memory. ---
+
+/// The sockaddr of either family.
+union SocketAddress {
+  sockaddr generic;
+  sockaddr_in ipv4;
+  sockaddr_in6 ipv6;
+};
+
+Descriptor open_memory(pid_t thread, int flags) {
+  std::array<char, 32> path{};
+  fmt::format_to_n(path.data(), path.size() - 1, "/proc/{}/mem", thread);
+  return Descriptor(open(path.data(), flags | O_CLOEXEC));
+}
+
+bool read_memory(pid_t thread, std::uint64_t from, void* to, std::size_t length) {
+  const auto count = static_cast<ssize_t>(length);
+  const iovec local{.iov_base = to, .iov_len = length};
+  const iovec remote{.iov_base = std::bit_cast<void*>(from), .iov_len = length};
+  if (process_vm_readv(thread, &local, 1, &remote, 1, 0) == count) return true;
+  // A seccomp profile that refuses the call (Docker's on old kernels) lets this pass.
+  const Descriptor memory = open_memory(thread, O_RDONLY);
+  return memory.number() >= 0 && pread(memory.number(), to, length, static_cast<off_t>(from)) == count;
+}
+
+/// The port in network order is at the same place in both families.
+static_assert(offsetof(sockaddr_in, sin_port) == offsetof(sockaddr_in6, sin6_port));
+
+std::optional<Address> to_address(const SocketAddress& from, std::size_t length) {
+  constexpr std::size_t kLeastIpv6 = 24;  // SIN6_LEN_RFC2133: without a scope
+  Address address{.port = ntohs(from.ipv4.sin_port)};
+  if (from.generic.sa_family == AF_INET) {
+    std::memcpy(address.bytes.data(), &from.ipv4.sin_addr, sizeof from.ipv4.sin_addr);
+    return address;
+  }
+  if (from.generic.sa_family != AF_INET6 || length < kLeastIpv6) return std::nullopt;
+  address.ipv6 = true;
+  std::memcpy(address.bytes.data(), &from.ipv6.sin6_addr, sizeof from.ipv6.sin6_addr);
+  if (length >= sizeof from.ipv6) address.scope = from.ipv6.sin6_scope_id;
+  return address;
+}
+
+socklen_t to_socket_address(const Address& from, SocketAddress& to) {
+  if (!from.ipv6) {
+    to.ipv4 = {.sin_family = AF_INET, .sin_port = htons(from.port), .sin_addr = {}, .sin_zero = {}};
+    std::memcpy(&to.ipv4.sin_addr, from.bytes.data(), sizeof to.ipv4.sin_addr);
+    return sizeof to.ipv4;
+  }
+  to.ipv6 = {.sin6_family = AF_INET6,
+             .sin6_port = htons(from.port),
+             .sin6_flowinfo = 0,
+             .sin6_addr = {},
+             .sin6_scope_id = from.scope};
+  std::memcpy(&to.ipv6.sin6_addr, from.bytes.data(), from.bytes.size());
+  return sizeof to.ipv6;
+}
+
+// --- Whether to guard. ---
+
+/// Whether the kernel denies low ports: true where that is not known.
+bool are_denied(const system::System& system, const privilege::Identity& identity, const redirect::Rules& rules) {
+  constexpr std::uint16_t kHttp = 80;
+  std::vector<std::uint16_t> ports;
+  for (const auto& [from, to] : rules.map) {
+    if (from < rules.port_start) ports.push_back(from);
+  }
+  if (ports.empty()) ports.push_back(std::min<std::uint16_t>(kHttp, rules.port_start - 1));
+  std::vector<system::BindAttempt> attempts;
+  for (const std::uint16_t port : ports) {
+    attempts.push_back({.address = "0.0.0.0", .port = port});
+    attempts.push_back({.address = "::", .port = port});
+  }
+  const auto answers = system.try_binds(attempts, identity.net_bind_service);
+  if (!answers) return true;
+  if (std::ranges::any_of(*answers, [](int code) { return code == EACCES || code == EPERM; })) return true;
+  // EADDRINUSE is answered only where the port is allowed (inet_bind).
+  return std::ranges::none_of(*answers, [](int code) { return code == 0 || code == EADDRINUSE; });
+}
+
+Finding not_guarded(std::string why, std::string next) {
+  return {.id = Id::not_guarded,
+          .severity = Severity::warning,
+          .what = "the app's bind calls cannot be watched",
+          .why = std::move(why),
+          .did = "started COMMAND without --guard",
+          .next = std::move(next)};
+}
+
+/// What no_new_privs, which the filter needs, would take away.
+std::optional<Finding> privileges_lost(const system::System& system, const std::string& path) {
+  const auto process = system.capabilities();
+  if (process && process->no_new_privileges) return std::nullopt;
+  const auto capabilities = system.file_capabilities(path);
+  const auto status = system.status(path);
+  const bool has_capabilities = capabilities && *capabilities;
+  const bool sets_ids = status && (status->mode & (S_ISUID | S_ISGID)) != 0;
+  if (!has_capabilities && !sets_ids) return std::nullopt;
+  const auto mount = system.mount_flags(path);
+  if (mount && mount->nosuid) return std::nullopt;
+  return not_guarded(
+      fmt::format("{} {}, which the guard would take away: it sets no_new_privs", finding::quote(path),
+                  has_capabilities ? "has file capabilities" : "is set-uid or set-gid"),
+      has_capabilities ? "leave the guard out, or take the file capabilities away (setcap -r)" : "leave the guard out");
+}
+
+// --- What is said. ---
+
+/// Why the kernel denies a low port.
+std::string why_denied(const Address& address, const redirect::Rules& rules) {
+  return fmt::format(
+      "port {} is below net.ipv4.ip_unprivileged_port_start={}, and uid {} lacks CAP_NET_BIND_SERVICE in the user "
+      "namespace of this network",
+      address.port, rules.port_start, geteuid());
+}
+
+constexpr std::string_view kBetter =
+    "better, change the port in the code; for ASP.NET Core endpoints PORTSHIM=explain says whether a setting moves "
+    "them";
+
+Finding say_denied(const Address& address, const redirect::Redirector& redirector) {
+  return {.id = Id::bind_denied,
+          .severity = Severity::warning,
+          .what = fmt::format("the app's bind({}) is denied", to_string(address)),
+          .why = why_denied(address, redirector.rules()),
+          .did = "nothing: the app gets EACCES (Permission denied)",
+          .next = fmt::format("PORTSHIM_GUARD=redirect lets it have port {}; {}", redirector.wanted_port(address.port),
+                              kBetter)};
+}
+
+Finding say_moved(const Address& address, const Decision& decision, const redirect::Redirector& redirector) {
+  Address moved = address;
+  moved.port = decision.port;
+  const auto mapped = redirector.rules().map.find(address.port);
+  const bool expected = mapped != redirector.rules().map.end() && mapped->second == decision.port;
+  return {.id = Id::bind_moved,
+          .severity = expected ? Severity::info : Severity::warning,
+          .what = fmt::format("the app's bind({}) got port {}", to_string(address), decision.port),
+          .why = why_denied(address, redirector.rules()),
+          .did = fmt::format("bind({}), of this port in all later calls too", to_string(moved)),
+          .next = fmt::format("send traffic, probes and HEALTHCHECK to {0}; the app may go on to log port {1} (Kestrel "
+                              "does for ListenLocalhost), and its own calls to port {1} are refused; {2}",
+                              decision.port, address.port, kBetter)};
+}
+
+Finding say_moved_aside(const Address& address, const Decision& decision, const redirect::Redirector& redirector) {
+  return {.id = Id::bind_moved_aside,
+          .severity = Severity::warning,
+          .what = fmt::format("the app's bind({}) got port {}", to_string(address), decision.port),
+          .why = fmt::format("port {} was given to what asked for port {}", address.port,
+                             redirector.old_port(address.port)),
+          .did = fmt::format("port {} in place of port {}", decision.port, address.port),
+          .next = fmt::format("name another new port for {0}, as PORTSHIM_MAP={0}:PORT, so that {1} stays free",
+                              redirector.old_port(address.port), address.port)};
+}
+
+Finding say_not_moved(const Address& address, std::string why, std::string did, std::string next) {
+  return {.id = Id::bind_not_moved,
+          .severity = Severity::error,
+          .what = fmt::format("the app's bind({}) could not be moved", to_string(address)),
+          .why = std::move(why),
+          .did = std::move(did),
+          .next = std::move(next)};
+}
+
+Finding say_in_use(const Address& address, const Decision& decision, const redirect::Redirector& redirector) {
+  const std::uint16_t old_port = redirector.old_port(decision.port);
+  std::string why = fmt::format("port {} is in use", decision.port);
+  if (old_port != 0) why += fmt::format(" by what asked for port {}", old_port);
+  const std::uint16_t low = address.port == decision.port ? old_port : address.port;
+  return say_not_moved(address, std::move(why), "the app gets EADDRINUSE (Address already in use): --guard=strict",
+                       fmt::format("name another port: PORTSHIM_MAP={}:PORT", low));
+}
+
+Finding say_no_room(const Address& address, const Decision& decision, const redirect::Redirector& redirector) {
+  const bool is_low = address.port < redirector.rules().port_start;
+  return say_not_moved(address, fmt::format("none of the ports from {} up is free", decision.port),
+                       is_low ? "nothing: the app gets EACCES (Permission denied)"
+                              : "nothing: the app gets EADDRINUSE (Address already in use)",
+                       fmt::format("name another port: PORTSHIM_MAP={}:PORT",
+                                   is_low ? address.port : redirector.old_port(address.port)));
+}
+
+Finding to_finding(const Address& address, const Decision& decision, const redirect::Redirector& redirector,
+                   bool written) {
+  if (!written) {
+    return say_not_moved(address, "the port in the app's memory cannot be changed",
+                         "nothing: the app gets the kernel's own answer", std::string(kBetter));
+  }
+  switch (decision.outcome) {
+    case Outcome::moved:
+      return say_moved(address, decision, redirector);
+    case Outcome::moved_aside:
+      return say_moved_aside(address, decision, redirector);
+    case Outcome::in_use:
+      return say_in_use(address, decision, redirector);
+    case Outcome::no_room:
+      return say_no_room(address, decision, redirector);
+    case Outcome::denied:
+    case Outcome::pass:
+      break;
+  }
+  return say_denied(address, redirector);
+}
+
+// --- The listener. ---
+
+// The kernel copies as much as its own version of the structure holds, which may have grown.
+constexpr std::size_t kRoomToGrow = 256;
+struct Notification {
+  seccomp_notif head;
+  std::array<std::byte, kRoomToGrow> rest;
+};
+struct Response {
+  seccomp_notif_resp head;
+  std::array<std::byte, kRoomToGrow> rest;
+};
+
+/// Takes up the next call; false where the thread ended or a signal took it out of the call.
+bool receive(int listener, Notification& notification) {
+  notification = {};  // the kernel refuses what is not zeroed
+  return ioctl(listener, SECCOMP_IOCTL_NOTIF_RECV, &notification) == 0;
+}
+
+/// Lets the call go on; errno, 0 for success.
+int let_go_on(int listener, std::uint64_t id) {
+  Response response{};
+  response.head.id = id;
+  response.head.flags = SECCOMP_USER_NOTIF_FLAG_CONTINUE;
+  return ioctl(listener, SECCOMP_IOCTL_NOTIF_SEND, &response) == 0 ? 0 : errno;
+}
+
+/// Whether the thread is still in that call, and its number thus still its own.
+bool is_valid(int listener, std::uint64_t id) {
+  return ioctl(listener, SECCOMP_IOCTL_NOTIF_ID_VALID, &id) == 0;
+}
+
+}  // namespace
+
+/// A bind call that waits for its answer.
+class Guard::Call {
+ public:
+  Call(int listener, const seccomp_notif& notification) : listener_(listener), notification_(notification) {}
+
+  [[nodiscard]] pid_t thread() const { return static_cast<pid_t>(notification_.pid); }
+
+  /// The address if it may be one of IPv4 or IPv6; nothing too where it cannot be read, and then `unreadable`.
+  [[nodiscard]] std::optional<Address> address(bool& unreadable) const {
+    // bind(2) takes an int.
+    const auto given = static_cast<std::int32_t>(notification_.data.args[2]);
+    if (given < static_cast<std::int32_t>(sizeof(sockaddr_in)) ||
+        given > static_cast<std::int32_t>(sizeof(sockaddr_storage))) {
+      return std::nullopt;
+    }
+    SocketAddress memory{};
+    const std::size_t length = std::min(static_cast<std::size_t>(given), sizeof memory);
+    unreadable = !read_memory(thread(), place(), &memory, length);
+    if (unreadable || !is_valid(listener_, notification_.id)) return std::nullopt;
+    return to_address(memory, length);
+  }
+
+  /// Changes the port that the kernel is going to read.
+  [[nodiscard]] bool change_port(std::uint16_t port) const {
+    const std::uint64_t at = place() + offsetof(sockaddr_in, sin_port);
+    std::uint16_t value = htons(port);
+    // First by the open file: it is checked below that it is the memory of that thread, and it stays so. It can also
+    // change constants, as a debugger can.
+    const Descriptor memory = open_memory(thread(), O_RDWR);
+    if (!is_valid(listener_, notification_.id)) return false;
+    if (memory.number() >= 0 && pwrite(memory.number(), &value, sizeof value, static_cast<off_t>(at)) == sizeof value) {
+      return true;
+    }
+    const iovec local{.iov_base = &value, .iov_len = sizeof value};
+    const iovec remote{.iov_base = std::bit_cast<void*>(at), .iov_len = sizeof value};
+    return process_vm_writev(thread(), &local, 1, &remote, 1, 0) == sizeof value;
+  }
+
+ private:
+  [[nodiscard]] std::uint64_t place() const { return notification_.data.args[1]; }
+
+  int listener_;
+  const seccomp_notif& notification_;
+};
+
+std::expected<redirect::Rules, Finding> examine(const system::System& system, const std::string& path,
+                                                const options::Options& options) {
+  if (auto lost = privileges_lost(system, path)) return std::unexpected(*std::move(lost));
+  const privilege::Identity identity = privilege::predict(system, path);
+  redirect::Rules rules{.moves = options.guard != options::Guard::explain,
+                        .strict = options.guard == options::Guard::strict,
+                        .map = options.map,
+                        .port_start = identity.port_start};
+  if (rules.port_start > 1 && are_denied(system, identity, rules)) return rules;
+  return std::unexpected(Finding{.id = Id::nothing_to_guard,
+                                 .severity = Severity::info,
+                                 .what = "there is nothing to guard: the app may bind low ports here",
+                                 .why = fmt::format("net.ipv4.ip_unprivileged_port_start={}; {}", identity.port_start,
+                                                    rules.port_start > 1 ? "a trial bind was allowed" : "none is low"),
+                                 .did = "started COMMAND without --guard",
+                                 .next = ""});
+}
+
+Finding not_set_up(const Error& error) {
+  constexpr std::string_view kAsWell = "look at the container's limits of processes (pids.max) and files (ulimit -n)";
+  const auto cause = [&]() -> std::string_view {
+    switch (error.code) {
+      case EBUSY:
+        return "; another program watches this one's system calls already (a portshim around it, an agent)";
+      case EINVAL:
+      case ENOSYS:
+        return "; the kernel or sandbox has no seccomp user notification: Linux 5.5 has, gVisor has not";
+      case EPERM:
+      case EACCES:
+        return "; a seccomp profile of the container may refuse it";
+      default:
+        return "";
+    }
+  };
+  return not_guarded(finding::quote(error.message()) + std::string(cause()),
+                     cause().empty() ? std::string(kAsWell) : "change the port in the code, or the sandbox");
+}
+
+Result<void> Guard::prepare() {
+  std::array<int, 2> ends{};
+  if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends.data()) != 0) return failure("socketpair");
+  parents_end_ = Descriptor(ends[0]);
+  childs_end_ = Descriptor(ends[1]);
+  if (parents_end_.number() < 0 || childs_end_.number() < 0) return failure("fcntl");
+  parent_ = getpid();
+  return {};
+}
+
+bool Guard::enter() {
+  parents_end_.close();
+  Descriptor listener;
+  if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0) listener = Descriptor(install_filter());
+  const int code = listener.number() < 0 ? errno : 0;
+  Message message;
+  const bool sent = message.send(childs_end_.number(), code, listener.number());
+  listener.close();
+  childs_end_.close();
+  if (code != 0 || !sent) return false;
+  // The first call to be answered: EBADF comes from the kernel, so the parent lets calls go on; ENOSYS means that
+  // nobody holds the listener.
+  if (bind(-1, nullptr, 0) == 0 || errno != EBADF) return false;
+  // The calls of an app without its guard would fail, so it is told to end. Not where the parent is PID 1: all end
+  // then.
+  prctl(PR_SET_PDEATHSIG, SIGTERM, 0, 0, 0);
+  if (getppid() != parent_) raise(SIGTERM);
+  return true;
+}
+
+Result<void> Guard::attach(const supervise::Child& child) {
+  childs_end_.close();
+  Message message;
+  auto received = message.receive(parents_end_.number());
+  parents_end_.close();
+  if (!received) return std::unexpected(received.error());
+  listener_ = *std::move(received);
+  not_executed_ = child.not_executed.number();
+  pollfd first{.fd = listener_.number(), .events = POLLIN, .revents = 0};
+  while (poll(&first, 1, -1) < 0 && errno == EINTR) {
+  }
+  Notification notification;
+  int code = ECHILD;
+  if ((first.revents & POLLIN) != 0 && receive(listener_.number(), notification)) {
+    code = let_go_on(listener_.number(), notification.head.id);
+  }
+  if (code != 0) {
+    listener_.close();
+    return std::unexpected(Error{code, "answer to a bind call"});
+  }
+  drop_net_bind_service();
+  return {};
+}
+
+/// What portshim itself binds in the child, before execve(2), is trials.
+bool Guard::executed() {
+  if (not_executed_ < 0) return true;
+  pollfd pipe{.fd = not_executed_, .events = POLLIN, .revents = 0};
+  const bool ended = poll(&pipe, 1, 0) == 1 && (pipe.revents & POLLHUP) != 0;
+  if (ended) not_executed_ = -1;
+  return ended;
+}
+
+/// False also where nobody is left who could call: then there is no listener any more.
+bool Guard::is_waiting() {
+  pollfd events{.fd = listener_.number(), .events = POLLIN, .revents = 0};
+  if (poll(&events, 1, 0) != 1) return false;
+  if ((events.revents & POLLIN) != 0) return true;
+  listener_.close();
+  return false;
+}
+
+void Guard::ready() {
+  constexpr int kMostAtOnce = 32;  // signals are to be forwarded too
+  for (int i = 0; i < kMostAtOnce && is_waiting(); ++i) handle();
+}
+
+void Guard::handle() {
+  Notification notification;
+  if (!receive(listener_.number(), notification)) return;
+  const Call call(listener_.number(), notification.head);
+  bool unreadable = false;
+  std::optional<Address> address;
+  Decision decision;
+  bool written = true;
+  if (executed()) {
+    address = call.address(unreadable);
+    if (address) decision = redirector_.decide(*address, *this);
+    const bool changes = decision.port != 0 && decision.outcome != Outcome::no_room && decision.port != address->port;
+    if (changes) written = call.change_port(decision.port);
+    if (changes && written) redirector_.remember(*address, decision);
+  }
+  // A thread that ended meanwhile is none that waits; there is nothing to do about other errors.
+  static_cast<void>(let_go_on(listener_.number(), notification.head.id));
+  if (unreadable) tell_unreadable(call.thread());
+  if (address && decision.outcome != Outcome::pass) tell(*address, decision, written);
+}
+
+int Guard::try_bind(const Address& address, bool ipv6_only) {
+  const Descriptor socket(::socket(address.ipv6 ? AF_INET6 : AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
+  if (socket.number() < 0) return errno;
+  // As Kestrel does: connections of a predecessor in TIME_WAIT are no conflict.
+  const int on = 1;
+  const int only = ipv6_only ? 1 : 0;
+  if (setsockopt(socket.number(), SOL_SOCKET, SO_REUSEADDR, &on, sizeof on) != 0) return errno;
+  if (address.ipv6 && setsockopt(socket.number(), IPPROTO_IPV6, IPV6_V6ONLY, &only, sizeof only) != 0) return errno;
+  SocketAddress to{};
+  const socklen_t length = to_socket_address(address, to);
+  return bind(socket.number(), &to.generic, length) == 0 ? 0 : errno;
+}
+
+bool Guard::is_first(const Address& address) {
+  const auto all = std::span(said_).first(said_count_);
+  if (said_count_ == said_.size() || std::ranges::find(all, address) != all.end()) return false;
+  said_.at(said_count_++) = address;
+  return true;
+}
+
+void Guard::tell(const Address& address, const Decision& decision, bool written) {
+  const bool moved = decision.outcome == Outcome::moved || decision.outcome == Outcome::moved_aside;
+  if (!moved || !written) last_denied_ = address;
+  if (!is_first(address)) return;
+  try {
+    say_(to_finding(address, decision, redirector_, written));
+  } catch (const std::exception&) {  // no memory: it is not said
+    return;
+  }
+}
+
+void Guard::tell_unreadable(pid_t thread) {
+  if (std::exchange(said_unreadable_, true)) return;
+  try {
+    say_({.id = Id::bind_not_read,
+          .severity = Severity::info,
+          .what = fmt::format("the address of a bind call of thread {} cannot be read", thread),
+          .why = "its program has made its memory private (PR_SET_DUMPABLE, or a file without read permission)",
+          .did = "nothing: its calls get the kernel's own answers",
+          .next = ""});
+  } catch (const std::exception&) {
+    return;
+  }
+}
+
+std::optional<std::string> Guard::last_denied() const {
+  if (!last_denied_) return std::nullopt;
+  return fmt::format("bind({})", to_string(*last_denied_));
+}
+
+}  // namespace portshim::guard
