@@ -120,13 +120,13 @@ bool is_out_of_reach(const system::System& system, const Identity& identity) {
   return !process || (process->permitted & system::kNetBindService) == 0;
 }
 
-/// Fills in the verdicts by one trial; false when the trial itself failed.
-bool ask(const system::System& system, const Identity& identity, Answers& answers) {
+/// Fills in the verdicts by one trial; they stay unknown when the trial itself fails.
+void ask(const system::System& system, const Identity& identity, Answers& answers) {
   std::vector<BindAttempt> attempts;
   attempts.reserve(answers.size());
   for (const auto& [what, verdict] : answers) attempts.push_back({what.first, what.second});
   const auto codes = system.try_binds(attempts, identity.net_bind_service);
-  if (!codes || codes->size() != attempts.size()) return false;
+  if (!codes || codes->size() != attempts.size()) return;
 
   std::size_t next = 0;
   for (auto& [what, verdict] : answers) verdict = to_verdict((*codes)[next++]);
@@ -134,7 +134,6 @@ bool ask(const system::System& system, const Identity& identity, Answers& answer
   if (std::ranges::any_of(answers, is_denied) && is_out_of_reach(system, identity)) {
     for (auto& [what, verdict] : answers) verdict = verdict == Verdict::denied ? Verdict::unknown : verdict;
   }
-  return true;
 }
 
 /// What a container runtime that starts this process as root leaves to a user: the bounding set stays, and it is
@@ -226,11 +225,10 @@ Trial Trial::run(const system::System& system, const Identity& identity, const s
     }
   }
   // No target, no fork: off mode and apps on port 0 or a Unix socket cost nothing.
+  if (!answers.empty()) ask(system, identity, answers);
   Trial trial;
-  if (answers.empty() || !ask(system, identity, answers)) return trial;
-  for (const Target& target : targets) {
-    if (is_tried(target)) trial.set(target, combine(target, answers));
-  }
+  // What stayed unknown too: nobody asks for it again.
+  for (const Target& target : targets) trial.set(target, is_tried(target) ? combine(target, answers) : Verdict::unknown);
   return trial;
 }
 

@@ -544,7 +544,9 @@ TEST(TrialRun, WhatWasNotAskedIsUnknown) {
 TEST(TrialRun, FailureOfTheTrialIsUnknown) {
   FakeSystem system;
   system.fail(Call::try_binds, EAGAIN);
-  EXPECT_EQ(verdict_of(system, any(8080)), Verdict::unknown);
+  for (const Target& target : {any(8080), localhost(8080), ip("::1", 8080)}) {
+    EXPECT_EQ(verdict_of(system, target), Verdict::unknown) << to_string(target);
+  }
 }
 
 TEST(TrialRun, AnyFallsBackToIpv4ButForAddressInUse) {
@@ -633,6 +635,17 @@ TEST(KernelOf, ARunningAppIsNotInItsOwnWayAndOthersAre) {
   const auto any = [](std::uint16_t port) { return Target{.bind = Bind::any, .address = {}, .port = port}; };
   EXPECT_EQ(kernel.verdict(any(8080)), Verdict::allowed);
   EXPECT_EQ(kernel.verdict(any(9090)), Verdict::taken);
+}
+
+TEST(KernelOf, WhatStayedUnknownIsNotAskedForAgain) {
+  FakeSystem system;
+  system.fail(Call::try_binds, EAGAIN);
+  portshim::privilege::Kernel kernel(system, {}, false, {});
+  kernel.ask({any(8080), ip("::1", 8081)});
+  for (const Target& target : {any(8080), ip("::1", 8081), any(8082), any(8082)}) {
+    EXPECT_EQ(kernel.verdict(target), Verdict::unknown) << to_string(target);
+  }
+  EXPECT_EQ(system.trials.size(), 2U) << "the two together, and the one that was not among them";
 }
 
 }  // namespace
