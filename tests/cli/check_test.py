@@ -9,7 +9,7 @@ import subprocess
 
 import portshim_test
 from fake_app import APP, LOW_PORTS_ALLOWED, LOW_PORTS_DENIED, PORT_80, REWRITE, UNPRIVILEGED_UID, FakeAppTest
-from portshim_test import NET_BIND_SERVICE, NetworkNamespace, Result, Stage, as_root, as_uid
+from portshim_test import NET_BIND_SERVICE, NetworkNamespace, Result, Stage, as_root, as_uid, started_by_another
 
 MODES = ("off", "explain", "validate", "rewrite")
 BUILDERS = ("wab", "slim", "gh", "wh")
@@ -169,7 +169,7 @@ class Output(CheckTest):
 
     def run_plainly(self, *words, stdout, **env: str) -> subprocess.CompletedProcess:
         """As whoever runs the tests, on that stdout."""
-        return subprocess.run([self.binary, *words, *APP], cwd=self.app, stdout=stdout, stderr=subprocess.PIPE,
+        return subprocess.run(started_by_another(self.binary, *words, *APP), cwd=self.app, stdout=stdout, stderr=subprocess.PIPE,
                               env={"PATH": str(self.app), **env}, check=False)
 
     def terminal_output(self, **env: str) -> str:

@@ -14,7 +14,8 @@ from pathlib import Path
 
 import portshim_test
 from fake_app import APP, REWRITE, UNPRIVILEGED_UID, FakeAppTest
-from portshim_test import NO_CAPABILITIES, Result, Stage, Text, as_root, as_uid, require_program
+from portshim_test import (NO_CAPABILITIES, Result, Stage, Text, as_root, as_uid, passed_on, require_program,
+                           started_by_another)
 from stages import prepared
 
 MODES = ("off", "explain", "validate", "rewrite")
@@ -741,8 +742,8 @@ class NoFiles(FilesTest):
 
 class Edits(FilesTest):
     # What a careless copy of the environment would lose: doubles, entries without a name or '=', bytes, order.
-    ODD = (b"Z=1", b"NOTHING", b"=x", b"A=\xff\xfe", b"DOUBLE=1", b"EMPTY=", b"DOUBLE=2", b"ASPNETCORE_HTTP_PORTS=8080",
-           b"URLS", b"MULTI=a\nb")
+    ODD = passed_on((b"Z=1", b"NOTHING", b"=x", b"A=\xff\xfe", b"DOUBLE=1", b"EMPTY=", b"DOUBLE=2",
+                     b"ASPNETCORE_HTTP_PORTS=8080", b"URLS", b"MULTI=a\nb"))
 
     def test_a_low_port_is_moved_by_one_new_variable_at_the_end(self):
         for content, expected in (
@@ -1115,8 +1116,8 @@ class Large(FilesTest):
         self.assertFinding(self.run_in(self.app, REWRITE, *APP), "PS304")
 
     def test_16_mib_of_any_json_keep_nothing_from_starting(self):
-        """One for a binary that sanitizers make slow."""
-        size = LARGEST // 16 if self.is_sanitized else LARGEST
+        """One for a slow binary."""
+        size = LARGEST // 16 if self.is_slow else LARGEST
         for name, content in (("blanks", PORT_80_TEXT.ljust(size)),
                               ("elements", '{"Urls": "http://+:80", "x": [' + (size // 2 - 100) * "1," + "1]}"),
                               ("objects", '{"Urls": "http://+:80", "x": [' + (size // 3 - 100) * "{}," + "1]}"),
@@ -1127,8 +1128,8 @@ class Large(FilesTest):
                 self.assertEqual(self.rewritten(), [MOVED])
 
     def many(self, port: int) -> int:
-        """Forty thousand endpoints; fewer for a binary that sanitizers make slow."""
-        count = 2_000 if self.is_sanitized else 40_000
+        """Forty thousand endpoints; fewer for a slow binary."""
+        count = 2_000 if self.is_slow else 40_000
         self.settings(endpoints(**{f"E{i}": f"http://127.{i >> 16}.{i >> 8 & 255}.{i & 255}:{port}"
                                    for i in range(count)}))
         return count
@@ -1146,7 +1147,7 @@ class Large(FilesTest):
         for mode in ("explain", "rewrite"):
             with self.subTest(mode=mode):
                 result = self.run_in(self.app, f"--mode={mode}", *APP, timeout=100)
-                if self.is_sanitized and mode == "rewrite":
+                if self.is_slow and mode == "rewrite":
                     self.assertEqual(result.code, 0)
                     continue
                 # So many variables are more than the kernel takes: what starts is the app as it is.
@@ -1163,8 +1164,8 @@ class Large(FilesTest):
 class Refused(FilesTest):
     def test_few_descriptors_keep_nothing_from_starting(self):
         self.settings(PORT_80)
-        # A binary with sanitizers needs one for their library.
-        for count in (4, 5, 6) if self.is_sanitized else (3, 4, 5):
+        # The sanitizers' library needs one, and so does QEMU.
+        for count in (4, 5, 6) if self.is_slow else (3, 4, 5):
             # Last, for the harness needs some itself.
             stage = prepared(last=[partial(resource.setrlimit, resource.RLIMIT_NOFILE, (count, count))])
             stage = stage | self.unprivileged
@@ -1264,8 +1265,8 @@ class SystemCalls(FilesTest):
         output = self.directory / "trace"
         # Root after --cap-drop ALL: strace can write its file, and port 80 is denied.
         stage = as_root(bounding=NO_CAPABILITIES) | Stage(namespace=self.denying)
-        result = self.start(strace, "-f", "-s", "4096", "-o", output, self.binary, *words, env=self.entries(env),
-                            stage=stage, cwd=self.app).wait()
+        words = ("-f", "-s", "4096", "-o", output, *started_by_another(self.binary, *words))
+        result = self.start(strace, *words, env=self.entries(env), stage=stage, cwd=self.app).wait()
         self.assertEqual(result.code, code, result)
         trace = output.read_text()
         # Up to the last exec, which is COMMAND; --check and a refusal have only the first.

@@ -5,7 +5,8 @@ import re
 from pathlib import Path
 
 import portshim_test
-from portshim_test import NO_CAPABILITIES, PortshimTest, Stage, as_root, in_network_namespace, require_program
+from portshim_test import (NO_CAPABILITIES, PortshimTest, Stage, as_root, in_network_namespace, require_program,
+                           started_by_another)
 
 # What makes every other mode busy.
 ENVIRONMENT = {"ASPNETCORE_URLS": "http://+:80", "ASPNETCORE_HTTP_PORTS": "80", "DOTNET_URLS": "nonsense://",
@@ -53,8 +54,8 @@ class Off(PortshimTest):
         strace = require_program("strace")
         output = self.directory / "trace"
         # -s: paths must be whole.
-        result = self.start(strace, "-f", "-s", "4096", "-o", output, self.binary, *words,
-                            env=ENVIRONMENT if env is None else env, stage=stage).wait()
+        words = ("-f", "-s", "4096", "-o", output, *started_by_another(self.binary, *words))
+        result = self.start(strace, *words, env=ENVIRONMENT if env is None else env, stage=stage).wait()
         self.assertEqual(result.code, 0, result)
         self.said = result.stderr
         return parse(output.read_text())

@@ -8,7 +8,7 @@ import subprocess
 
 import portshim_test
 from fake_app import APP, PORT_80, REWRITE, FakeAppTest
-from portshim_test import SOURCE_DIR, Result
+from portshim_test import SOURCE_DIR, Result, started_by_another
 
 MODES = ("off", "explain", "validate", "rewrite")
 ON = ("1", "true", "yes", "on", "TRUE", "Yes", "oN")
@@ -477,9 +477,9 @@ class Colour(OptionsTest):
         """What portshim writes to stderr when that is a terminal."""
         master, slave = pty.openpty()
         with os.fdopen(master, "rb", buffering=0) as terminal:
-            subprocess.run([self.binary, *words], env=dict(entry.split("=", 1) for entry in self.entries(env)),
-                           cwd=self.app, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=slave,
-                           timeout=60, check=False)
+            subprocess.run(started_by_another(self.binary, *words), cwd=self.app,
+                           env=dict(entry.split("=", 1) for entry in self.entries(env)), stdin=subprocess.DEVNULL,
+                           stdout=subprocess.DEVNULL, stderr=slave, timeout=60, check=False)
             os.write(slave, b"END")  # so that there is something to read even if portshim said nothing
             os.close(slave)
             text = b""
