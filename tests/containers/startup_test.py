@@ -10,6 +10,7 @@ import kestrel
 import portshim_test
 from containers import Container, ContainerTest, DockerTest, PodmanTest
 from kestrel import PERMISSION_DENIED, UNPRIVILEGED_UID
+from portshim_test import Result
 
 # The first process of a PID namespace ignores its own SIGABRT; the abort of .NET goes on to SIGSEGV.
 ABORTED_AS_PID_1, ABORTED = 139, 134
@@ -238,6 +239,69 @@ class Privileges(ShimTest):
                 self.assert_answers(container, 80 if start == 80 else 8080)
 
 
+class Checks(ShimTest):
+    """--check in an image before it is used, and in a container that runs: `docker exec`, and `kubectl exec`, which is the
+    same call of the container runtime."""
+
+    CONFINED = ("--cap-drop", "ALL", "--security-opt", "no-new-privileges")
+
+    def report_of(self, result: Result, verdict: str) -> dict:
+        self.assertEqual(result.stderr, "", result)
+        self.assertEqual(result.json["verdict"], verdict, result)
+        self.assertEqual(result.code, {"start": 0, "refuse": 78}[verdict], result)
+        return result.json
+
+    def check_image(self, mode: str, env: dict[str, str], verdict: str) -> dict:
+        """What `docker run --entrypoint /portshim IMAGE --check=json -- dotnet aspnetapp.dll` says."""
+        result = self.run_to_end(self.images.shimmed, "--check=json", f"--mode={mode}", "--", "dotnet",
+                                 "aspnetapp.dll", user=APP, env=env, options=("--entrypoint", "/portshim",
+                                                                              *self.CONFINED))
+        return self.report_of(result, verdict)
+
+    def check_running(self, container: Container, *words, verdict: str) -> dict:
+        return self.report_of(container.execute("/portshim", "--check=json", *words), verdict)
+
+    def ports(self, predictions: list[dict]) -> set[int]:
+        return {one["port"] for prediction in predictions for one in prediction["endpoints"]}
+
+    def test_in_an_image_it_predicts_where_its_app_answers_and_what_is_refused(self):
+        variables = {"ASPNETCORE_URLS": "http://+:80"}
+        report = self.check_image("rewrite", variables, "start")
+        self.assertEqual((self.ports(report["predictions"]), self.ports(report["after"])), ({80}, {8080}))
+        self.assertEqual(report["identity"], {"uid": UNPRIVILEGED_UID, "gid": UNPRIVILEGED_UID, "netBindService": False,
+                                              "unprivilegedPortStart": self.engine.port_start, "floor": 1024})
+        self.assert_answers(self.start_with(user=APP, env=variables, options=self.CONFINED), 8080)
+        report = self.check_image("validate", variables, "refuse")
+        self.assertEqual(self.ports(report["after"]), {80})
+        # As the image is.
+        self.assertEqual(self.ports(self.check_image("validate", {}, "start")["predictions"]), {8080})
+
+    def test_in_a_running_container_what_is_predicted_of_its_first_process_listens(self):
+        container = self.start_with(user=APP, env={"ASPNETCORE_URLS": "http://+:80"}, options=self.CONFINED)
+        self.assert_answers(container, 8080)
+        report = self.check_running(container, "--pid=1", verdict="start")
+        self.assertEqual((report["pid"], report["listeningIsOwn"]), (1, True))
+        self.assertEqual(self.ports(report["predictions"]), {8080})
+        self.assertEqual([(one["port"], one["predicted"]) for one in report["listening"]], [(8080, True)])
+        self.assertEqual(report["notListening"], [])
+        text = container.execute("/portshim", "--check", "--pid=1")
+        self.assertEqual((text.code, text.stdout.splitlines()[-1]), (0, "verdict:   start"), text)
+
+    def test_negative_control_the_containers_own_variables_are_those_before_the_edits(self):
+        container = self.start_with(user=APP, env={"ASPNETCORE_URLS": "http://+:80"}, options=self.CONFINED)
+        self.assert_answers(container, 8080)
+        report = self.check_running(container, "--mode=explain", "--", "dotnet", "aspnetapp.dll", verdict="refuse")
+        self.assertEqual(self.ports(report["predictions"]), {80})
+
+    def test_another_user_may_not_examine_the_first_process(self):
+        container = self.start_with(user=APP, env={}, options=self.CONFINED)
+        self.assert_answers(container, 8080)
+        result = container.execute("/portshim", "--check=json", "--pid=1", options=("--user", "1655"))
+        self.assertNotEqual(result.code, 0, result)
+        self.assertEqual([one["severity"] for one in result.json["findings"] if one["id"] == "PS909"], ["error"], result)
+        self.assertEqual(result.json["predictions"], [])
+
+
 class StartupOnPodman(Startup, PodmanTest):
     pass
 
@@ -264,7 +328,15 @@ class PrivilegesOnDocker(Privileges, DockerTest):
     pass
 
 
-del Startup, Privileges  # no tests without an engine
+class ChecksOnPodman(Checks, PodmanTest):
+    pass
+
+
+class ChecksOnDocker(Checks, DockerTest):
+    pass
+
+
+del Startup, Privileges, Checks  # no tests without an engine
 
 if __name__ == "__main__":
     containers.main()
