@@ -97,7 +97,7 @@ std::string why_refused(const system::System& system, const system::Error& error
   if (missing.empty()) {
     return fmt::format(
         "{}, although CAP_SETUID and CAP_SETGID are effective: the user namespace forbids it "
-        "(/proc/self/setgroups says deny), as a rootless container without a range of ids of its own",
+        "(/proc/self/setgroups says deny), as in a rootless container that has one id only",
         message);
   }
   return fmt::format("{}; it takes CAP_SETUID and CAP_SETGID{}: {}", message, missing,
@@ -154,15 +154,20 @@ std::expected<std::vector<Finding>, Refusal> step_down(system::Control& system, 
   std::vector<Finding> notices;
   if (keeps && process && !system::can_keep_net_bind(*process)) notices.push_back(not_kept(invocation, process));
 
+  const bool in_effect = ids.uid == wanted->uid && ids.gid == wanted->gid;
+  if (in_effect && ids.uid != 0) return notices;
   system::NewIdentity change{.uid = wanted->uid, .gid = wanted->gid, .groups = wanted->groups, .only_net_bind = keeps};
-  if (ids.uid == wanted->uid && ids.gid == wanted->gid) {
-    const auto groups = system.groups();
-    const bool may_set = process && (process->effective & kSetGid) != 0;
-    if (groups && !may_set) change.groups = *groups;
-    const bool has_groups = groups && *groups == change.groups;
-    if (has_groups && (!keeps || ids.uid != 0)) return notices;
+  const auto groups = system.groups();
+  const auto is_no_change = [&] { return in_effect && !keeps && groups && *groups == change.groups; };
+  if (is_no_change()) return notices;
+  auto changed = system.change_identity(change);
+  if (!changed && in_effect && groups && changed.error().code == EPERM) {
+    // Root that stays root may keep its groups; they are what is set first, so that nothing has happened yet.
+    change.groups = *groups;
+    if (is_no_change()) return notices;
+    changed = system.change_identity(change);
   }
-  if (const auto changed = system.change_identity(change); !changed) {
+  if (!changed) {
     const std::string what = fmt::format("{}: uid {} may not become uid {} with gid {}", name_setting(invocation),
                                          ids.uid, wanted->uid, wanted->gid);
     return std::unexpected(refuse(Id::user_not_permitted, kRefused, what, why_refused(system, changed.error(), ids.uid),

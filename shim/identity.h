@@ -20,9 +20,9 @@ struct Refusal {
 /// Becomes the user that --user or PORTSHIM_USER names, for good, and sets HOME in `environment` to its home directory,
 /// as gosu does. Reads /etc/passwd and /etc/group, and no other file. Answers what there is to say beside.
 ///
-/// Where uid and gid are those in effect and nothing can be gained, nothing is done, which needs no privilege: children
-/// of the app and what `docker exec` starts inherit the variable. Supplementary groups count where this process may
-/// change them, and --keep-net-bind where it is root.
+/// Where uid and gid are those in effect, nothing is done, which needs no privilege: children of the app and what
+/// `docker exec` starts inherit the variable. Root that stays root still gets its groups, where it may set them, and
+/// what --keep-net-bind means.
 /// To be called where a user is named. After a refusal the process is to end: it may be half-way.
 [[nodiscard]] std::expected<std::vector<finding::Finding>, Refusal> step_down(system::Control& system,
                                                                               const options::Invocation& invocation,

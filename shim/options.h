@@ -58,10 +58,10 @@ struct Options {
   bool group = false;                  ///< of --init: signals go to the process group of COMMAND
   std::map<int, int> signal_map = {};  ///< of --init: signal received to signal forwarded, 0 = none; 1..64 without
                                        ///< KILL, STOP and CHLD, which are not forwarded
-  std::map<int, int> exit_map = {};  ///< of --init: exit code of COMMAND to that of portshim, both 0..255
-  std::string user;                  ///< USER[:GROUP] to step down to, as it is written; empty: nobody
-  bool keep_net_bind = false;        ///< of --user: CAP_NET_BIND_SERVICE stays
-  Guard guard = Guard::off;       ///< watch the bind calls of COMMAND, as its parent
+  std::map<int, int> exit_map = {};    ///< of --init: exit code of COMMAND to that of portshim, both 0..255
+  std::string user = {};               ///< USER[:GROUP] to step down to, as it is written; empty: nobody
+  bool keep_net_bind = false;          ///< of --user: CAP_NET_BIND_SERVICE stays
+  Guard guard = Guard::off;            ///< watch the bind calls of COMMAND, as its parent
   Check check = Check::no;
   std::string install;                    ///< where portshim is to copy itself to; empty: nowhere
   std::optional<std::int32_t> pid = {};   ///< the process that --check examines in place of COMMAND

@@ -302,6 +302,48 @@ class Checks(ShimTest):
         self.assertEqual(result.json["predictions"], [])
 
 
+class StepDown(ShimTest):
+    """A container that starts as root, and portshim that steps down to app, where port 80 takes a privilege."""
+
+    STARTED_AS_ROOT = ("--sysctl", f"{PORT_START}=1024")
+
+    def step_down(self, *, options=(), **env) -> Container:
+        variables = {"ASPNETCORE_URLS": "http://+:80", "PORTSHIM_USER": APP, **env}
+        return self.start_with(user="0", env=variables, options=(*self.STARTED_AS_ROOT, *options))
+
+    def test_the_app_runs_as_app_and_its_port_moves(self):
+        container = self.step_down()
+        environment = self.assert_answers(container, 8080)
+        self.assertEqual((environment["userId"], environment["processId"]), (UNPRIVILEGED_UID, 1))
+        self.assertEqual(environment["variables"]["HOME"], "/home/app")
+        self.assert_finding(container.so_far(), "PS101", "warning")
+        self.assert_not_listening(container, 80)
+
+    def test_keep_net_bind_serves_port_80_as_app(self):
+        for init in "off", "on":
+            with self.subTest(init=init):
+                container = self.step_down(PORTSHIM_KEEP_NET_BIND="on", PORTSHIM_INIT=init)
+                environment = self.assert_answers(container, 80)
+                self.assertEqual(environment["userId"], UNPRIVILEGED_UID)
+                self.assertEqual(container.so_far().findings, [])
+
+    def test_what_the_runtime_took_away_is_named_and_nothing_started(self):
+        result = self.step_down(options=("--cap-drop", "ALL")).wait()
+        self.assertEqual((result.code, result.stdout), (78, ""), result)
+        self.assertIn("cap-drop ALL", self.assert_finding(result, "PS521", "error").why)
+        dropped = self.step_down(options=("--cap-drop", "NET_BIND_SERVICE"), PORTSHIM_KEEP_NET_BIND="on")
+        self.assertEqual(self.assert_answers(dropped, 8080)["userId"], UNPRIVILEGED_UID)
+        self.assert_finding(dropped.so_far(), "PS522", "warning")
+
+
+class StepDownOnPodman(StepDown, PodmanTest):
+    pass
+
+
+class StepDownOnDocker(StepDown, DockerTest):
+    pass
+
+
 class StartupOnPodman(Startup, PodmanTest):
     pass
 
@@ -336,7 +378,7 @@ class ChecksOnDocker(Checks, DockerTest):
     pass
 
 
-del Startup, Privileges, Checks  # no tests without an engine
+del Startup, Privileges, Checks, StepDown  # no tests without an engine
 
 if __name__ == "__main__":
     containers.main()

@@ -134,10 +134,12 @@ TEST_F(StepDown, ToRootAsRootClearsTheGroupsWhereItMay) {
   system.supplementary_groups = {4, 29};
   ASSERT_TRUE(step_down(system, asking("root:0"), environment));
   EXPECT_THAT(system.identities, ElementsAre(NewIdentity{.uid = 0, .gid = 0, .groups = {}}));
+  environment = {};
   system.supplementary_groups = {4, 29};
-  system.process.effective = 0;
+  system.fail(Call::change_identity, EPERM);
   ASSERT_TRUE(step_down(system, asking("root:0"), environment));
   EXPECT_THAT(system.identities, SizeIs(1));
+  EXPECT_THAT(environment, IsEmpty());
 }
 
 TEST_F(StepDown, KeepsTheCapabilityForRootToo) {
