@@ -20,6 +20,7 @@
 #include "shim/framework.h"
 #include "shim/host_json.h"
 #include "shim/path.h"
+#include "shim/user.h"
 
 namespace portshim::host_files {
 namespace {
@@ -391,20 +392,9 @@ std::optional<Finding> bad_startup_hook(const system::System& system, const runt
 
 // --- Single files. ---
 
-/// The sixth field of the user's line in /etc/passwd (passwd(5)).
-std::optional<std::string> home_of(const system::System& system, uid_t uid) {
-  const auto text = system.read_file("/etc/passwd");
-  for (std::string_view rest = text ? *text : std::string_view(); !rest.empty();) {
-    std::string_view line = rest.substr(0, rest.find('\n'));
-    rest.remove_prefix(std::min(line.size() + 1, rest.size()));
-    std::array<std::string_view, 6> fields;
-    for (std::string_view& field : fields) {
-      field = line.substr(0, line.find(':'));
-      line.remove_prefix(std::min(field.size() + 1, line.size()));
-    }
-    if (fields[2] == std::to_string(uid)) return std::string(fields[5]);
-  }
-  return std::nullopt;
+std::string home_of(const system::System& system, uid_t uid) {
+  const auto passwd = system.read_file("/etc/passwd");
+  return passwd ? user::home_of(uid, *passwd) : "";
 }
 
 bool is_usable_directory(const system::System& system, const std::string& path) {
@@ -424,7 +414,7 @@ std::optional<std::pair<std::string, int>> extraction_problem(const system::Syst
   }
   constexpr int kNoPlace = 159;
   const auto home = variable(environment, "HOME");
-  const std::string directory = home ? *home : home_of(system, system.ids().uid).value_or("");
+  const std::string directory = home ? *home : home_of(system, system.ids().uid);
   if (directory.empty()) {
     return std::pair(std::string("HOME is not set, and /etc/passwd has no home for this user"), kNoPlace);
   }

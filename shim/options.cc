@@ -599,8 +599,8 @@ constexpr std::string_view kHelp = R"(usage: portshim [OPTIONS] [--] COMMAND [AR
 Looks at the ports that COMMAND, an ASP.NET Core app, is going to bind, and starts it.
 Options end at the first word that is not one, or at --. The command line wins over variables; an
 empty variable counts as unset. Values are matched in any case. A value follows = or is the next
-word; those of --keep, --expand, --init, --group, --keep-net-bind and --check follow = only: alone they
-mean on, and --check means text.
+word; those of --keep, --expand, --init, --group, --keep-net-bind and --check follow = only: alone
+they mean on, and --check means text.
 
 OPTION        VARIABLE             VALUES, the default first
 --mode        PORTSHIM             off, explain, validate, rewrite (or a boolean: off, rewrite)

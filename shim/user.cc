@@ -161,4 +161,12 @@ std::expected<Identity, Problem> resolve(std::string_view spec, std::string_view
   return identity;
 }
 
+std::string home_of(uid_t uid, std::string_view passwd) {
+  std::optional<Entry> found;
+  for_each_entry<kPasswdFields>(passwd, [&](const Entry& entry) {
+    if (!found && entry.id == uid) found = entry;
+  });
+  return std::string(found ? found->home : "");
+}
+
 }  // namespace portshim::user

@@ -42,4 +42,7 @@ struct Problem {
 [[nodiscard]] std::expected<Identity, Problem> resolve(std::string_view spec, std::string_view passwd,
                                                        std::string_view group);
 
+/// The home directory of the first entry with that uid; empty where there is none, or it has none.
+[[nodiscard]] std::string home_of(uid_t uid, std::string_view passwd);
+
 }  // namespace portshim::user

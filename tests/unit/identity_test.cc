@@ -5,7 +5,7 @@
 
 #include <cerrno>
 
-#include "support/fake_system.h"
+#include "tests/support/fake_system.h"
 
 namespace portshim::identity {
 namespace {
@@ -77,6 +77,7 @@ TEST_F(StepDown, NeedsNoFilesForIds) {
   system.remove("/etc/passwd").remove("/etc/group");
   ASSERT_TRUE(step_down(system, asking("1654:7"), environment));
   EXPECT_THAT(system.identities, ElementsAre(NewIdentity{.uid = 1654, .gid = 7, .groups = {}}));
+  environment = {"A=1"};
   EXPECT_THAT(refused(asking("app"), 125).why, HasSubstr("there are no users in /etc/passwd"));
 }
 

@@ -143,6 +143,12 @@ TEST(Files, LinesThatAreNoEntriesArePassedOver) {
   }
 }
 
+TEST(Files, TellTheHomeOfAUid) {
+  EXPECT_EQ(home_of(1654, kPasswd), "/home/app");
+  EXPECT_EQ(home_of(70, kPasswd), "");
+  EXPECT_EQ(home_of(71, kPasswd), "");
+}
+
 TEST(Files, NisEntriesAreNotNames) {
   EXPECT_EQ(resolved("+", "+::::::\n"), "there is no user '+'");
   EXPECT_EQ(resolved("+app", "+app:x:0:0:::\n"), "there is no user '+app'");
