@@ -87,12 +87,13 @@ std::string_view missing_capabilities(const system::System& system) {
 }
 
 std::string why_refused(const system::System& system, const system::Error& error, uid_t uid) {
-  const std::string message = quote(error.message());
+  std::string message = quote(error.message());
   if (error.code == EINVAL) {
     return fmt::format("{}; the user namespace of this container has no such id (/proc/self/uid_map, gid_map)",
                        message);
   }
-  if (error.code != EPERM) return message;
+  const bool is_of_ids = error.doing.starts_with("set");
+  if (error.code != EPERM || !is_of_ids) return message;
   const std::string_view missing = missing_capabilities(system);
   if (missing.empty()) {
     return fmt::format(

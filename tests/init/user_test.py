@@ -2,7 +2,6 @@
 
 import dataclasses
 import errno
-import json
 import os
 import re
 import signal
@@ -12,7 +11,7 @@ from pathlib import Path
 import portshim_test
 from portshim_test import (ALL_CAPABILITIES, NET_BIND_SERVICE, NO_CAPABILITIES, PortshimTest, Process, Result, Stage,
                            as_root, as_uid, in_network_namespace, require_program)
-from stages import bind_mount, in_mount_namespace, in_user_namespace, map_ids, mount_tmpfs, prepared
+from stages import bind_mount, in_mount_namespace, in_user_namespace, map_ids, prepared
 
 MODES = ("off", "explain", "validate", "rewrite")
 PASSWD = """root:x:0:0:root:/root:/bin/bash
@@ -179,6 +178,8 @@ class Files(UserTest):
 
     def test_as_root_nothing_else_is_opened(self):
         strace = require_program("strace")
+        if self.is_sanitized:
+            return  # the sanitizers' runtime opens files of its own
         output = self.directory / "trace"
         for options in (), ("--init",):
             with self.subTest(options=options):
