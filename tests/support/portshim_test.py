@@ -423,17 +423,18 @@ class Process:
     """A started process. stdout and stderr go to files, so that it never waits for a reader."""
 
     def __init__(self, program: Text, argv: Sequence[Text], environment: Sequence[Text], stage: Stage,
-                 cwd: Path | None = None, pass_descriptors: Sequence[int] = (), stdin: bytes = b"") -> None:
+                 cwd: Path | None = None, pass_descriptors: Sequence[int] = (), stdin: bytes | int = b"") -> None:
         self._stdout = tempfile.TemporaryFile()
         self._stderr = tempfile.TemporaryFile()
         with tempfile.TemporaryFile() as input_file:
-            input_file.write(stdin)
-            input_file.seek(0)
+            if isinstance(stdin, bytes):
+                input_file.write(stdin)
+                input_file.seek(0)
             program, argv, environment = _emulated(program, argv, environment)
             # Never run by subprocess: execve(2) is called in the child, since only this way argv[0], the order and
             # doubles of the environment, and entries without '=' are exactly as given.
             self._popen = subprocess.Popen(
-                ["/nonexistent"], stdin=input_file, stdout=self._stdout, stderr=self._stderr, start_new_session=True,
+                ["/nonexistent"], stdin=input_file if isinstance(stdin, bytes) else stdin, stdout=self._stdout, stderr=self._stderr, start_new_session=True,
                 preexec_fn=_exec(program, argv, environment, stage, cwd, frozenset(pass_descriptors)))
         self.pid = self._popen.pid
 
@@ -570,8 +571,9 @@ class PortshimTest(unittest.TestCase):
 
     def start(self, program: Text, *arguments: Text, argv0: Text | None = None, env: Environment = (),
               stage: Stage = Stage(), cwd: Path | None = None, pass_descriptors: Sequence[int] = (),
-              stdin: bytes = b"") -> Process:
-        """Starts any program with exactly this environment; it is killed at the end of the test."""
+              stdin: bytes | int = b"") -> Process:
+        """Starts any program with exactly this environment; it is killed at the end of the test. `stdin`: what it reads
+        there, or a descriptor."""
         if stage.needs_root():
             require_root()
         process = Process(program, [argv0 if argv0 is not None else program, *arguments], _entries(env),

@@ -1,0 +1,305 @@
+"""--init at a real terminal: keys, job control of an interactive shell, hang-up, and stopping without a terminal."""
+
+import contextlib
+import fcntl
+import os
+import pty
+import re
+import select
+import signal
+import struct
+import subprocess
+import termios
+import time
+
+import portshim_test
+from init_case import InitTest, children_of, state_of, status_of
+from portshim_test import Text
+
+CTRL_C, CTRL_D, CTRL_Z = b"\x03", b"\x04", b"\x1a"
+SI_KERNEL = 128
+
+
+class Screen:
+    """A program as leader of a session whose terminal this is."""
+
+    def __init__(self, *words: Text, env: dict[str, str] | None = None) -> None:
+        self._master, terminal = pty.openpty()
+        self._seen = ""
+        self.process = subprocess.Popen(
+            words, stdin=terminal, stdout=terminal, stderr=terminal, start_new_session=True,
+            env={"PATH": "/usr/bin:/bin", "TERM": "dumb", "PS1": "READY> ", "HISTFILE": "", **(env or {})},
+            preexec_fn=lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 0))
+        os.close(terminal)
+
+    def type(self, keys: bytes | str) -> None:
+        os.write(self._master, keys.encode() if isinstance(keys, str) else keys)
+
+    def resize(self, rows: int, columns: int) -> None:
+        fcntl.ioctl(self._master, termios.TIOCSWINSZ, struct.pack("HHHH", rows, columns, 0, 0))
+
+    def expect(self, pattern: str, timeout: float = 30) -> str:
+        """Reads on until the pattern is there, and drops what is up to its end: what has come."""
+        deadline = time.monotonic() + timeout
+        while not (match := re.search(pattern, self._seen)):
+            rest = deadline - time.monotonic()
+            if rest <= 0 or not select.select([self._master], [], [], rest)[0]:
+                raise AssertionError(f"no {pattern!r} after {timeout} s in {self._seen!r}")
+            try:
+                self._seen += os.read(self._master, 65536).decode(errors="replace")
+            except OSError:  # the terminal's last user has ended
+                raise AssertionError(f"ended before {pattern!r} in {self._seen!r}") from None
+        before, self._seen = self._seen[:match.end()], self._seen[match.end():]
+        return before
+
+    def foreground(self) -> int:
+        """The process group that is there."""
+        return os.tcgetpgrp(self._master)
+
+    def hang_up(self) -> None:
+        os.close(self._master)
+        self._master = -1
+
+    def close(self) -> None:
+        # Its jobs are in groups of their own, in its session.
+        for pid in map(int, filter(str.isdigit, os.listdir("/proc"))):
+            with contextlib.suppress(OSError):
+                if os.getsid(pid) == self.process.pid:
+                    os.kill(pid, signal.SIGKILL)
+        self.process.wait()
+        if self._master >= 0:
+            os.close(self._master)
+
+
+class TerminalTest(InitTest):
+    def screen(self, *words: Text, **how) -> Screen:
+        screen = Screen(*words, **how)
+        self.addCleanup(screen.close)
+        return screen
+
+    def fg(self, shell: Screen) -> None:
+        """Types it, and waits until the shell has handed over the terminal."""
+        shell.type("fg\n")
+        shell.expect("fg\r\n.+\r\n")
+        self.until(lambda: shell.foreground() != shell.process.pid, "the job is in the foreground")
+
+    def shell(self) -> Screen:
+        shell = self.screen("/bin/bash", "--norc", "--noprofile", "--noediting", "-i")
+        shell.expect("READY> ")
+        return shell
+
+
+class Shell(TerminalTest):
+    """What an interactive shell makes of `cat` is the same with portshim in front of it."""
+
+    def fronts(self) -> list[str]:
+        return ["", f"{self.binary} --init -- "]
+
+    def test_keys_stop_continue_and_interrupt_it(self):
+        for front in self.fronts():
+            shell = self.shell()
+            shell.type(f"{front}cat\n")
+            shell.type("one\n")
+            shell.expect("one\r\none\r\n")
+            for text in "two", "three":  # more than once
+                shell.type(CTRL_Z)
+                shell.expect(r"\[1\]\+  Stopped .*\r\nREADY> ")
+                self.fg(shell)
+                shell.type(f"{text}\n")
+                shell.expect(f"{text}\r\n{text}\r\n")
+            shell.type(CTRL_C)
+            shell.expect("READY> ")
+            shell.type("echo code=$?\n")
+            shell.expect("code=130\r\nREADY> ")
+
+    def test_the_end_of_input_ends_it_and_the_shell_has_the_terminal_again(self):
+        for front in self.fronts():
+            shell = self.shell()
+            shell.type(f"{front}cat\n")
+            shell.type("one\n")
+            shell.expect("one\r\none\r\n")
+            shell.type(CTRL_D)
+            shell.expect("READY> ")
+            shell.type("echo code=$?\n")
+            shell.expect("code=0\r\nREADY> ")
+
+    def test_in_the_background_it_stops_when_it_reads_and_goes_on_in_the_foreground(self):
+        for front in self.fronts():
+            shell = self.shell()
+            shell.type(f"{front}cat &\n")
+            shell.expect("READY> ")
+            self.until(lambda: self.all_stopped(shell), "it has stopped")
+            shell.type("jobs\n")
+            shell.expect(r"jobs\r\n\[1\]\+  Stopped .*\r\nREADY> ")
+            self.fg(shell)
+            shell.type("one\n")
+            shell.expect("one\r\none\r\n")
+            shell.type(CTRL_C)
+            shell.expect("READY> ")
+
+    def test_one_that_runs_in_the_background_is_interrupted_in_the_foreground(self):
+        # A shell sends nothing when it puts a job that runs into the foreground.
+        for front in self.fronts():
+            shell = self.shell()
+            shell.type(f"{front}sleep 600 &\n")
+            shell.expect("READY> ")
+            # The shell drops what comes before it has executed the program.
+            self.until(lambda: "sleep" in self.names_below(shell.process.pid), "it runs")
+            self.fg(shell)
+            shell.type(CTRL_Z)
+            shell.expect(r"Stopped .*\r\nREADY> ")
+            shell.type("bg\n")
+            shell.expect("READY> ")
+            self.fg(shell)
+            shell.type(CTRL_C)
+            shell.expect("READY> ")
+            shell.type("echo code=$?\n")
+            shell.expect("code=130\r\nREADY> ")
+
+    def test_a_script_around_it_stops_and_goes_on_too_and_reads_the_terminal_behind_it(self):
+        for front in self.fronts():
+            shell = self.shell()
+            self.write("script", f"{front}cat\necho behind=$?\nread line\necho got=$line\n")
+            shell.type(f"sh {self.directory}/script\n")
+            shell.type("one\n")
+            shell.expect("one\r\none\r\n")
+            shell.type(CTRL_Z)
+            shell.expect(r"Stopped .*\r\nREADY> ")
+            self.fg(shell)
+            shell.type("two\n")
+            shell.expect("two\r\ntwo\r\n")
+            shell.type(CTRL_D)
+            shell.expect("behind=0\r\n")
+            shell.type("three\n")
+            shell.expect("got=three\r\n")
+
+    def test_in_a_pipeline_all_of_it_stops_and_goes_on(self):
+        for front in self.fronts():
+            shell = self.shell()
+            shell.type(f"{front}cat | sed -u s/^/seen:/\n")
+            shell.type("one\n")
+            shell.expect("seen:one\r\n")
+            shell.type(CTRL_Z)
+            shell.expect(r"Stopped .*\r\nREADY> ")
+            self.fg(shell)
+            shell.type("two\n")
+            shell.expect("seen:two\r\n")
+            shell.type(CTRL_D)
+            shell.expect("READY> ")
+
+    def test_signals_to_stop_and_continue_do_so_with_both(self):
+        for number in "TSTP", "TTIN", "TTOU":
+            with self.subTest(signal=number):
+                shell = self.shell()
+                shell.type(f"{self.binary} --init sleep 600 &\n")
+                shell.expect("READY> ")
+                portshim, app = self.portshim_below(shell)
+                os.kill(portshim, getattr(signal, "SIG" + number))
+                self.until(lambda: state_of(portshim) == state_of(app) == "T", "both have stopped")
+                os.kill(portshim, signal.SIGCONT)
+                self.until(lambda: state_of(portshim) == state_of(app) == "S", "both go on")
+
+    def test_an_app_that_is_stopped_stops_portshim_and_the_shell_continues_both(self):
+        shell = self.shell()
+        shell.type(f"{self.binary} --init cat\n")
+        shell.type("one\n")
+        shell.expect("one\r\none\r\n")
+        portshim, app = self.portshim_below(shell)
+        os.kill(app, signal.SIGSTOP)
+        shell.expect(r"Stopped .*\r\nREADY> ")
+        self.assertEqual((state_of(portshim), state_of(app)), ("T", "T"))
+        self.fg(shell)
+        shell.type("two\n")
+        shell.expect("two\r\ntwo\r\n")
+
+    def portshim_below(self, shell: Screen) -> tuple[int, int]:
+        self.until(lambda: children_of(shell.process.pid), "the shell has forked")
+        portshim = children_of(shell.process.pid)[0]
+        return portshim, self.app_of(portshim)
+
+    def names_below(self, pid: int) -> list[str]:
+        return [name for child in children_of(pid) for name in
+                (status_of(child).get("Name", ""), *self.names_below(child))]
+
+    @staticmethod
+    def all_stopped(shell: Screen) -> bool:
+        below = children_of(shell.process.pid)
+        return bool(below) and all(state_of(pid) == "T" for pid in below)
+
+
+class Leader(TerminalTest):
+    """portshim as leader of the session, as in `docker run -it` or `ssh -t`: no shell is there to continue anything."""
+
+    def test_a_hang_up_reaches_the_app(self):
+        # The kernel sends it to the leader of the session alone.
+        log = self.directory / "log"
+        screen = self.screen("/bin/sh", "-c", f"exec {self.binary} --init {self.subject} record 1 >{log}")
+        self.until(lambda: log.exists() and "ready" in log.read_text(), "it is ready")
+        screen.hang_up()
+        self.assertEqual(screen.process.wait(20), 0)
+        self.assertIn(signal.SIGHUP, [int(line.split()[0]) for line in log.read_text().splitlines()[1:]])
+
+    def test_keys_reach_the_app_once(self):
+        screen = self.screen(self.binary, "--init", self.subject, "record", "3")
+        screen.expect("ready")
+        screen.resize(50, 100)
+        screen.expect(rf"{signal.SIGWINCH} {SI_KERNEL} ")
+        screen.type(CTRL_C)
+        screen.expect(rf"{signal.SIGINT} {SI_KERNEL} ")
+        screen.type(b"\x1c")
+        text = screen.expect(rf"{signal.SIGQUIT} {SI_KERNEL} ")
+        self.assertNotRegex(text, rf"\b({signal.SIGWINCH}|{signal.SIGINT}) ", "each comes once")
+        self.assertEqual(screen.process.wait(20), 0)
+
+    def test_the_key_that_stops_leaves_no_app_behind_that_nobody_continues(self):
+        for words in ((), ("/usr/bin/unshare", "--pid", "--fork", "--mount-proc", "--kill-child")):
+            with self.subTest(pid_1=bool(words)):
+                screen = self.screen(*words, self.binary, "--init", "/bin/cat")
+                screen.type("one\n")
+                screen.expect("one\r\none\r\n")
+                screen.type(CTRL_Z)
+                screen.type("two\n")
+                screen.expect("two\r\ntwo\r\n")
+                screen.type(CTRL_C)
+                self.assertEqual(screen.process.wait(20), 130)
+
+    def test_a_shell_as_the_app_has_job_control(self):
+        screen = self.screen(self.binary, "--init", "/bin/bash", "--norc", "--noprofile", "--noediting", "-i")
+        screen.expect("READY> ")
+        screen.type("cat\n")
+        screen.type("one\n")
+        screen.expect("one\r\none\r\n")
+        screen.type(CTRL_Z)
+        screen.expect(r"Stopped .*\r\nREADY> ")
+        screen.type("fg\n")
+        screen.expect("fg\r\ncat\r\n")
+        screen.type("two\n")
+        screen.expect("two\r\ntwo\r\n")
+        screen.type(CTRL_D)
+        screen.expect("READY> ")
+        screen.type("exit 7\n")
+        self.assertEqual(screen.process.wait(20), 7)
+
+
+class NoTerminal(InitTest):
+    def test_a_stopped_app_is_continued_through_portshim_which_goes_on_meanwhile(self):
+        process = self.init("/bin/sleep", "600")
+        app = self.app_of(process.pid)
+        os.kill(app, signal.SIGSTOP)
+        self.until(lambda: state_of(app) == "T", "it has stopped")
+        process.send(signal.SIGUSR1)
+        self.until(lambda: int(status_of(app)["ShdPnd"], 16), "portshim forwards on")
+        process.send(signal.SIGCONT)
+        self.assertEqual(process.wait(20).code, 128 + signal.SIGUSR1)
+
+    def test_sigtstp_stops_nothing_that_nobody_would_continue(self):
+        # As without portshim: the kernel does not let it stop an orphaned process group (setpgid(2)).
+        process = self.init("/bin/sh", "-c", "while :; do sleep 0.01; done")
+        self.app_of(process.pid)
+        process.send(signal.SIGTSTP)
+        process.send(signal.SIGTERM)
+        self.assertEqual(process.wait(20).code, 128 + signal.SIGTERM)
+
+
+if __name__ == "__main__":
+    portshim_test.main()
