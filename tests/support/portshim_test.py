@@ -364,6 +364,8 @@ class Probe:
     umask: int
     pid: int
     ppid: int
+    oom_score_adj: int
+    nice: int
     bind: int | None  # errno of --bind, 0 = it listens
 
     def variable(self, name: str) -> str | None:
@@ -384,6 +386,7 @@ class Probe:
                      limits=[tuple(pair) for pair in report["limits"]],
                      status={name: value.strip() for name, value in report["status"].items()},
                      cwd=plain(report["cwd"]), umask=report["umask"], pid=report["pid"], ppid=report["ppid"],
+                     oom_score_adj=report["oom_score_adj"], nice=report["nice"],
                      bind=report.get("bind"))
 
 

@@ -113,6 +113,14 @@ static void print_status(void) {
   if (file != NULL) fclose(file);
 }
 
+static int read_oom_score_adj(void) {
+  char text[16] = {0};
+  const int file = open("/proc/self/oom_score_adj", O_RDONLY | O_CLOEXEC);
+  const ssize_t length = read(file, text, sizeof text - 1);
+  if (file >= 0) close(file);
+  return length > 0 ? (int)strtol(text, NULL, 10) : 0;
+}
+
 // Kestrel's socket: SO_REUSEADDR is what .NET sets on Linux, "::" is dual-mode. `where` is ADDRESS:PORT.
 static int try_bind(const char* where) {
   const char* colon = strrchr(where, ':');
@@ -161,6 +169,7 @@ int main(int argc, char** argv) {
   const mode_t mask = umask(0);
   printf("\"cwd\":");
   print_hex(getcwd(directory, sizeof directory) == NULL ? "" : directory);
-  printf(",\"umask\":%u,\"pid\":%d,\"ppid\":%d}\n", (unsigned)mask, (int)getpid(), (int)getppid());
+  printf(",\"umask\":%u,\"pid\":%d,\"ppid\":%d,", (unsigned)mask, (int)getpid(), (int)getppid());
+  printf("\"oom_score_adj\":%d,\"nice\":%d}\n", read_oom_score_adj(), getpriority(PRIO_PROCESS, 0));
   return fflush(stdout) == 0 ? code : 1;
 }
