@@ -273,23 +273,18 @@ std::optional<Finding> privileges_lost(const system::System& system, const std::
 
 // --- What is said. ---
 
-/// Why the kernel denies a low port.
-std::string why_denied(const Address& address, const redirect::Rules& rules) {
-  return fmt::format(
-      "port {} is below net.ipv4.ip_unprivileged_port_start={}, and uid {} lacks CAP_NET_BIND_SERVICE in the user "
-      "namespace of this network",
-      address.port, rules.port_start, geteuid());
+std::string why_denied(const redirect::Rules& rules) {
+  return fmt::format("CAP_NET_BIND_SERVICE is not effective for uid {}; net.ipv4.ip_unprivileged_port_start={}",
+                     geteuid(), rules.port_start);
 }
 
-constexpr std::string_view kBetter =
-    "better, change the port in the code; for ASP.NET Core endpoints PORTSHIM=explain says whether a setting moves "
-    "them";
+constexpr std::string_view kBetter = "better, take the port out of the code";
 
 Finding say_denied(const Address& address, const redirect::Redirector& redirector) {
   return {.id = Id::bind_denied,
           .severity = Severity::warning,
           .what = fmt::format("the app's bind({}) is denied", to_string(address)),
-          .why = why_denied(address, redirector.rules()),
+          .why = why_denied(redirector.rules()),
           .did = "nothing: the app gets EACCES (Permission denied)",
           .next = fmt::format("PORTSHIM_GUARD=redirect lets it have port {}; {}", redirector.wanted_port(address.port),
                               kBetter)};
@@ -303,8 +298,8 @@ Finding say_moved(const Address& address, const Decision& decision, const redire
   return {.id = Id::bind_moved,
           .severity = expected ? Severity::info : Severity::warning,
           .what = fmt::format("the app's bind({}) got port {}", to_string(address), decision.port),
-          .why = why_denied(address, redirector.rules()),
-          .did = fmt::format("bind({}), of this port in all later calls too", to_string(moved)),
+          .why = why_denied(redirector.rules()),
+          .did = fmt::format("bind({}); from now on port {} means {}", to_string(moved), address.port, decision.port),
           .next = fmt::format("send traffic, probes and HEALTHCHECK to {0}; the app may go on to log port {1} (Kestrel "
                               "does for ListenLocalhost), and its own calls to port {1} are refused; {2}",
                               decision.port, address.port, kBetter)};
@@ -341,7 +336,10 @@ Finding say_in_use(const Address& address, const Decision& decision, const redir
 
 Finding say_no_room(const Address& address, const Decision& decision, const redirect::Redirector& redirector) {
   const bool is_low = address.port < redirector.rules().port_start;
-  return say_not_moved(address, fmt::format("none of the ports from {} up is free", decision.port),
+  std::string why = decision.code == EADDRINUSE ? fmt::format("none of the ports from {} up is free", decision.port)
+                                                : fmt::format("another port, from {} up, cannot be had: {}",
+                                                              decision.port, std::strerror(decision.code));
+  return say_not_moved(address, std::move(why),
                        is_low ? "nothing: the app gets EACCES (Permission denied)"
                               : "nothing: the app gets EADDRINUSE (Address already in use)",
                        fmt::format("name another port: PORTSHIM_MAP={}:PORT",

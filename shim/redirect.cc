@@ -53,22 +53,24 @@ std::uint16_t Redirector::old_port(std::uint16_t port) const {
 }
 
 Decision Redirector::find_free(Address address, std::uint16_t first, Outcome outcome, Kernel& kernel) const {
-  for (int port = first; port <= UINT16_MAX && port < first + kMostTries; ++port) {
+  int code = EADDRINUSE;
+  for (int port = first; code == EADDRINUSE && port <= UINT16_MAX && port < first + kMostTries; ++port) {
     address.port = static_cast<std::uint16_t>(port);
     // Every address that a dual-mode socket takes must be free.
-    if (kernel.try_bind(address, false) == 0) return {.outcome = outcome, .port = address.port};
+    code = kernel.try_bind(address, false);
+    if (code == 0) return {.outcome = outcome, .port = address.port};
   }
-  return {.outcome = Outcome::no_room, .port = first};
+  return {.outcome = Outcome::no_room, .port = first, .code = code};
 }
 
 Decision Redirector::decide_low(const Address& address, Kernel& kernel) const {
-  // What the kernel allows (a capability) or refuses for another reason, as an address that is not this host's, which
-  // it looks at first (inet_bind), stays as it is.
+  // What the kernel allows (a capability) or refuses for another reason stays as it is: an IPv4 address that is not
+  // this host's, which it looks at first (__inet_bind).
   if (!is_denied(kernel.try_bind(address, true))) return {};
   if (!rules_.moves) return {.outcome = Outcome::denied};
   if (const Given* given = given_for(address.port)) return {.outcome = Outcome::moved, .port = given->to};
   const std::uint16_t wanted = wanted_port(address.port);
-  if (count_ == given_.size()) return {.outcome = Outcome::no_room, .port = wanted};
+  if (count_ == given_.size()) return {.outcome = Outcome::no_room, .port = wanted, .code = ENOSPC};
   if (!rules_.strict) return find_free(address, wanted, Outcome::moved, kernel);
   Address moved = address;
   moved.port = wanted;

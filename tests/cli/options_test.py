@@ -25,7 +25,6 @@ VALID = {"mode": "off, explain, validate, rewrite", "floor": "portable, kernel, 
          "log-level": "warning, info, error, debug", "check": "text, json"}
 VALUE = {"mode": "rewrite", "floor": "kernel", "map": "80:5000", "code": "off", "log-format": "text",
          "log-level": "info"}
-LATER = {"guard": "strict"}
 
 
 def forms(option: str, value: str) -> list[tuple[tuple[str, ...], dict[str, str]]]:
@@ -334,26 +333,8 @@ class Variables(OptionsTest):
         self.assertNotIn(257 * "x", result.stderr)
 
 
-class LaterVersions(OptionsTest):
-    def test_options_of_later_versions_are_refused(self):
-        words = [(f"--{name}={value}",) for name, value in LATER.items()]
-        words += [(f"--{name}", value) for name, value in LATER.items()]
-        for mode in ("off", "rewrite"):
-            for option in words:
-                with self.subTest(option=option, mode=mode):
-                    result = self.with_options(*option, env={"PORTSHIM": mode})
-                    self.assertRefused(result, 125, f"{option[0].split('=')[0]}: not in this version")
-                    self.assertEqual(result.findings[0].id, "PS904")
-
-    def test_other_variables_of_later_versions_are_ignored(self):
-        env = {"PORTSHIM": "validate"} | {f"PORTSHIM_{name.upper()}": "nonsense" for name in LATER}
-        result = self.with_options(env=env)
-        self.assertStarted(result, env)
-        self.assertSilent(result)
-
-
 class Information(OptionsTest):
-    def test_help_lists_every_option_with_its_variable_and_leaves_later_ones_out(self):
+    def test_help_lists_every_option_with_its_variable(self):
         result = self.run_shim("--help")
         self.assertEqual(result.code, 0)
         self.assertSilent(result)
@@ -364,8 +345,6 @@ class Information(OptionsTest):
             self.assertRegex(result.stdout, rf"(?m)^--{option} ")
         listed = re.findall(r"(?m)^--([a-z-]+)", result.stdout)
         self.assertEqual(set(listed), {*VARIABLES, "check", "install", "pid", "assume", "help", "version"})
-        for later in LATER:
-            self.assertNotRegex(result.stdout, rf"--{later}\b(?!-)")
 
     def test_help_names_every_exit_code_and_fits_100_columns(self):
         text = self.run_shim("--help").stdout

@@ -43,7 +43,7 @@ class TerminationLog(FakeAppTest):
         plain = self.write("plain", "x", 0o644)
         for mode in "off", "explain", "validate", "rewrite":
             for words, code, id in ((("nosuch",), 127, "PS401"), ((script,), 127, "PS405"), ((plain,), 126, "PS403"),
-                                    (("--nosuch", *APP), 125, "PS902"), (("--guard=strict", *APP), 125, "PS904"),
+                                    (("--nosuch", *APP), 125, "PS902"), (("--guard=no", *APP), 125, "PS902"),
                                     ((), 125, "PS902")):
                 with self.subTest(mode=mode, words=words):
                     self.assertLeft(self.leave(*words, env={"PORTSHIM": mode}), code, id)

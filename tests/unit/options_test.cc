@@ -362,9 +362,9 @@ TEST(CommandLine, AnEmptyArgvIsRefused) {
 }
 
 TEST(CommandLine, TheFirstMistakeIsTheOneReported) {
-  EXPECT_EQ(refused(with_options({"--bogus", "--mode=bogus", "--guard=strict"})),
+  EXPECT_EQ(refused(with_options({"--bogus", "--mode=bogus", "--guard=bogus"})),
             "PS902: unknown option --bogus; portshim --help lists the options");
-  EXPECT_EQ(refused(with_options({"--guard=strict", "--bogus"})), "PS904: --guard: not in this version");
+  EXPECT_THAT(refused(with_options({"--guard=bogus", "--bogus"})), StartsWith("PS902: --guard=bogus is not valid"));
 }
 
 TEST(CommandLine, TheRestOfAWrongCommandLineStillCounts) {
@@ -516,11 +516,20 @@ TEST(Pid, IsAPositiveNumber) {
   }
 }
 
-// --- Later versions ---
+// --- Guard ---
 
-TEST(LaterVersions, TheirOptionsAreRefused) {
-  EXPECT_EQ(refused(with_options({"--guard=x"})), "PS904: --guard: not in this version");
-  EXPECT_EQ(refused(parse(Strings{"portshim", "--guard"}, {})), "PS904: --guard: not in this version");
+TEST(GuardOption, HasFourValues) {
+  EXPECT_EQ(with_options({}).options.guard, Guard::off);
+  EXPECT_EQ(with_options({"--guard=explain"}).options.guard, Guard::explain);
+  EXPECT_EQ(with_options({"--guard", "Redirect"}).options.guard, Guard::redirect);
+  EXPECT_EQ(with_variables({"PORTSHIM_GUARD=strict"}).options.guard, Guard::strict);
+  EXPECT_EQ(with_variables({"PORTSHIM_GUARD="}).options.guard, Guard::off);
+}
+
+TEST(GuardOption, NamesTheNearestValue) {
+  EXPECT_THAT(refused(with_options({"--guard=redirct"})), HasSubstr("did you mean redirect?"));
+  EXPECT_THAT(refused(with_options({"--guard=on"})), HasSubstr("off, explain, redirect, strict"));
+  EXPECT_EQ(with_variables({"PORTSHIM_GUARD=on"}).options.guard, Guard::off);
 }
 
 // --- User ---
@@ -884,10 +893,6 @@ TEST(Help, ExplainsModesAndExitCodes) {
   for (const char* line : {"\n  off  ", "\n  explain  ", "\n  validate  ", "\n  rewrite  ", "\n  78  ", "\n  125  ",
                            "\n  126  ", "\n  127  ", "\nExamples:\n"})
     EXPECT_THAT(help(), HasSubstr(line));
-}
-
-TEST(Help, LeavesOutLaterVersions) {
-  EXPECT_THAT(help(), Not(HasSubstr("--guard")));
 }
 
 TEST(Version, IsNameAndNumber) {
