@@ -16,6 +16,9 @@ PUBLISHED = ARTIFACTS / "publish/aspnetapp/release"
 # A single file that extracts all it holds when it starts.
 SINGLE_FILE = ARTIFACTS / "single-file/publish/aspnetapp/release/aspnetapp"
 
+# tests/apps/bindapp, whose code binds.
+BINDAPP = ARTIFACTS / "publish/bindapp/release"
+
 # The message of an app that may not bind its port, and the exit code of the abort that follows.
 PERMISSION_DENIED = "System.Net.Sockets.SocketException (13): Permission denied"
 ABORTED = -6  # SIGABRT: 134 in a shell
@@ -24,7 +27,7 @@ UNPRIVILEGED_UID = 1654  # user `app` of Microsoft's images
 
 
 def publish() -> None:
-    """Publishes the app to PUBLISHED and as SINGLE_FILE. HOME is a folder of its own, so that nothing of the user's is read or written."""
+    """Publishes the apps to PUBLISHED and BINDAPP, and the first as SINGLE_FILE. HOME is a folder of its own, so that nothing of the user's is read or written."""
     dotnet = portshim_test.require_dotnet(sdk=True)
     home = ARTIFACTS / "home"
     home.mkdir(parents=True, exist_ok=True)
@@ -32,9 +35,10 @@ def publish() -> None:
                                 "DOTNET_CLI_TELEMETRY_OPTOUT": "1", "DOTNET_GENERATE_ASPNET_CERTIFICATE": "false"}
     single_file = ("--use-current-runtime", "--self-contained", "false", "-p:PublishSingleFile=true",
                    "-p:IncludeAllContentForSelfExtract=true")
-    for artifacts, options in (ARTIFACTS, ()), (ARTIFACTS / "single-file", single_file):
+    for app, artifacts, options in (("aspnetapp", ARTIFACTS, ()), ("bindapp", ARTIFACTS, ()),
+                                    ("aspnetapp", ARTIFACTS / "single-file", single_file)):
         # No build servers: they would outlive the test.
-        subprocess.run([dotnet, "publish", portshim_test.SOURCE_DIR / "tests/apps/aspnetapp", "--nologo",
+        subprocess.run([dotnet, "publish", portshim_test.SOURCE_DIR / "tests/apps" / app, "--nologo",
                         "--disable-build-servers", "--artifacts-path", artifacts, *options], env=environment,
                        check=True)
 
