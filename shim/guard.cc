@@ -336,10 +336,7 @@ Finding say_in_use(const Address& address, const Decision& decision, const redir
 
 Finding say_no_room(const Address& address, const Decision& decision, const redirect::Redirector& redirector) {
   const bool is_low = address.port < redirector.rules().port_start;
-  std::string why = decision.code == EADDRINUSE ? fmt::format("none of the ports from {} up is free", decision.port)
-                                                : fmt::format("another port, from {} up, cannot be had: {}",
-                                                              decision.port, std::strerror(decision.code));
-  return say_not_moved(address, std::move(why),
+  return say_not_moved(address, fmt::format("none of the ports from {} up is free", decision.port),
                        is_low ? "nothing: the app gets EACCES (Permission denied)"
                               : "nothing: the app gets EADDRINUSE (Address already in use)",
                        fmt::format("name another port: PORTSHIM_MAP={}:PORT",
@@ -362,6 +359,7 @@ Finding to_finding(const Address& address, const Decision& decision, const redir
     case Outcome::no_room:
       return say_no_room(address, decision, redirector);
     case Outcome::denied:
+    case Outcome::unavailable:
     case Outcome::pass:
       break;
   }
@@ -580,7 +578,8 @@ void Guard::handle() {
   // A thread that ended meanwhile is none that waits; there is nothing to do about other errors.
   static_cast<void>(let_go_on(listener_.number(), notification.head.id));
   if (unreadable) tell_unreadable(call.thread());
-  if (address && decision.outcome != Outcome::pass) tell(*address, decision, written);
+  const bool is_news = decision.outcome != Outcome::pass && decision.outcome != Outcome::unavailable;
+  if (address && is_news) tell(*address, decision, written);
 }
 
 int Guard::try_bind(const Address& address, bool ipv6_only) {

@@ -53,14 +53,15 @@ std::uint16_t Redirector::old_port(std::uint16_t port) const {
 }
 
 Decision Redirector::find_free(Address address, std::uint16_t first, Outcome outcome, Kernel& kernel) const {
-  int code = EADDRINUSE;
-  for (int port = first; code == EADDRINUSE && port <= UINT16_MAX && port < first + kMostTries; ++port) {
+  for (int port = first; port <= UINT16_MAX && port < first + kMostTries; ++port) {
     address.port = static_cast<std::uint16_t>(port);
     // Every address that a dual-mode socket takes must be free.
-    code = kernel.try_bind(address, false);
+    const int code = kernel.try_bind(address, false);
     if (code == 0) return {.outcome = outcome, .port = address.port};
+    // As [::1] where there is no IPv6: of IPv6 the kernel looks at the port first (__inet6_bind).
+    if (code != EADDRINUSE) return {.outcome = Outcome::unavailable, .port = address.port};
   }
-  return {.outcome = Outcome::no_room, .port = first, .code = code};
+  return {.outcome = Outcome::no_room, .port = first};
 }
 
 Decision Redirector::decide_low(const Address& address, Kernel& kernel) const {
@@ -70,7 +71,7 @@ Decision Redirector::decide_low(const Address& address, Kernel& kernel) const {
   if (!rules_.moves) return {.outcome = Outcome::denied};
   if (const Given* given = given_for(address.port)) return {.outcome = Outcome::moved, .port = given->to};
   const std::uint16_t wanted = wanted_port(address.port);
-  if (count_ == given_.size()) return {.outcome = Outcome::no_room, .port = wanted, .code = ENOSPC};
+  if (count_ == given_.size()) return {.outcome = Outcome::no_room, .port = wanted};
   if (!rules_.strict) return find_free(address, wanted, Outcome::moved, kernel);
   Address moved = address;
   moved.port = wanted;

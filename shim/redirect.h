@@ -47,14 +47,14 @@ enum class Outcome : std::uint8_t {
   moved,        ///< it gets another port
   moved_aside,  ///< its port was given to another one before: it gets another port
   in_use,       ///< strict: the port that it gets, or that it has and another one was given, is in use
-  no_room,      ///< it should get another port, but none can be had
+  no_room,      ///< it should get another port, but none is free
+  unavailable,  ///< its address cannot be bound on any port: it gets another port and the kernel's answer to that
 };
 
 struct Decision {
   Outcome outcome = Outcome::pass;
   /// The port that it gets (in_use: perhaps its own); no_room: the first that was tried.
   std::uint16_t port = 0;
-  int code = 0;  ///< no_room: errno of the last try
   bool operator==(const Decision&) const = default;
 };
 

@@ -34,12 +34,16 @@ class Guard(ContainerTest):
         return self.start(self.images.shimmed, *arguments, user="app", options=options, **how)
 
     def test_every_shape_answers_on_its_new_port(self):
-        words = [f"{shape}:{port}" for shape, port in PORTS.items()]
+        # One that stays up shows what network the others will have.
+        probe = self.start_app(APP, "Run:8080", entrypoint="dotnet")
+        ipv6 = shapes.has_ipv6(self.await_port(probe, 8080))
+        ports = {shape: port for shape, port in PORTS.items() if ipv6 or not shapes.needs_ipv6(shape)}
+        words = [f"{shape}:{port}" for shape, port in ports.items()]
         container = self.start_app("--guard=redirect", "--", "dotnet", APP, *words)
-        for shape, port in PORTS.items():
+        network = self.await_port(container, ports["ListenAnyIP"] + 8000)
+        self.await_port(container, ports["Process"] + 8000)
+        for shape, port in ports.items():
             with self.subTest(shape):
-                network = self.await_port(container, port + 8000) if "Udp" not in shape and shape != "SocketV6" else \
-                    container.network
                 self.assertTrue(shapes.answers(network, shape, port + 8000), container.so_far())
         result = container.so_far()
         self.assertEqual({finding.id for finding in result.findings}, {"PS531"}, result)
