@@ -556,8 +556,7 @@ bool Guard::is_waiting() {
 }
 
 void Guard::ready() {
-  constexpr int kMostAtOnce = 32;  // signals are to be forwarded too
-  for (int i = 0; i < kMostAtOnce && is_waiting(); ++i) handle();
+  if (is_waiting()) handle();
 }
 
 void Guard::handle() {

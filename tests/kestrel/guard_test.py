@@ -1,7 +1,9 @@
 """--guard with real .NET: every way in which code binds a low port. Every promise has its negative control."""
 
 import signal
+import subprocess
 import time
+from pathlib import Path
 
 import kestrel
 import portshim_test
@@ -130,6 +132,36 @@ class Ends(GuardTest):
         app = self.guarded("ListenAnyIP:80")
         self.assertEqual(self.namespace.get(8080, "/bind/110")[1], "bound")
         self.assert_shape_answers(app, "TcpListener", 8110)
+
+
+class Diagnostics(GuardTest):
+    def dotnet_trace(self) -> Path:
+        """The tool, from NuGet."""
+        folder = kestrel.ARTIFACTS / "tools"
+        if not (folder / "dotnet-trace").exists():
+            done = subprocess.run([self.dotnet, "tool", "install", "dotnet-trace", "--tool-path", folder],
+                                  env=kestrel.build_environment(), capture_output=True, text=True, check=False)
+            if done.returncode != 0:
+                portshim_test.skip(f"needs dotnet-trace from NuGet: {done.stdout}{done.stderr}")
+        return portshim_test.readable_copy(folder) / "dotnet-trace"
+
+    def test_dotnet_trace_finds_the_app_and_collects(self):
+        tool = self.dotnet_trace()
+        app = self.guarded("ListenAnyIP:80")
+        [child] = Path(f"/proc/{app.pid}/task/{app.pid}/children").read_text().split()
+        home = self.directory / "home"
+        home.mkdir()
+        home.chmod(0o777)
+        environment = self.environment(DOTNET_ROOT=str(self.dotnet.resolve().parent)) | {"HOME": str(home)}
+
+        def run(*arguments):
+            result = self.start(tool, *arguments, env=environment, stage=self.unprivileged, cwd=home).wait()
+            self.assertEqual(result.code, 0, result)
+            return result
+
+        self.assertRegex(run("ps").stdout, rf"(?m)^ *{child} +dotnet .*bindapp\.dll")
+        run("collect", "--process-id", child, "--duration", "00:00:00:01", "--output", home / "app.nettrace")
+        self.assertGreater((home / "app.nettrace").stat().st_size, 0)
 
 
 if __name__ == "__main__":

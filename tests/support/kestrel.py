@@ -26,20 +26,24 @@ ABORTED = -6  # SIGABRT: 134 in a shell
 UNPRIVILEGED_UID = 1654  # user `app` of Microsoft's images
 
 
-def publish() -> None:
-    """Publishes the apps to PUBLISHED and BINDAPP, and the first as SINGLE_FILE. HOME is a folder of its own, so that nothing of the user's is read or written."""
-    dotnet = portshim_test.require_dotnet(sdk=True)
+def build_environment() -> dict[str, str]:
+    """For the SDK. HOME is a folder of its own, so that nothing of the user's is read or written."""
     home = ARTIFACTS / "home"
     home.mkdir(parents=True, exist_ok=True)
-    environment = os.environ | {"HOME": str(home), "DOTNET_CLI_HOME": str(home), "DOTNET_NOLOGO": "1",
-                                "DOTNET_CLI_TELEMETRY_OPTOUT": "1", "DOTNET_GENERATE_ASPNET_CERTIFICATE": "false"}
+    return os.environ | {"HOME": str(home), "DOTNET_CLI_HOME": str(home), "DOTNET_NOLOGO": "1",
+                         "DOTNET_CLI_TELEMETRY_OPTOUT": "1", "DOTNET_GENERATE_ASPNET_CERTIFICATE": "false"}
+
+
+def publish() -> None:
+    """Publishes the apps to PUBLISHED and BINDAPP, and the first as SINGLE_FILE."""
+    dotnet = portshim_test.require_dotnet(sdk=True)
     single_file = ("--use-current-runtime", "--self-contained", "false", "-p:PublishSingleFile=true",
                    "-p:IncludeAllContentForSelfExtract=true")
     for app, artifacts, options in (("aspnetapp", ARTIFACTS, ()), ("bindapp", ARTIFACTS, ()),
                                     ("aspnetapp", ARTIFACTS / "single-file", single_file)):
         # No build servers: they would outlive the test.
         subprocess.run([dotnet, "publish", portshim_test.SOURCE_DIR / "tests/apps" / app, "--nologo",
-                        "--disable-build-servers", "--artifacts-path", artifacts, *options], env=environment,
+                        "--disable-build-servers", "--artifacts-path", artifacts, *options], env=build_environment(),
                        check=True)
 
 
