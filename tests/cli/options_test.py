@@ -18,7 +18,7 @@ VARIABLES = {"mode": "PORTSHIM", "floor": "PORTSHIM_FLOOR", "map": "PORTSHIM_MAP
              "log-level": "PORTSHIM_LOG_LEVEL", "termination-log": "PORTSHIM_TERMINATION_LOG",
              "init": "PORTSHIM_INIT", "grace": "PORTSHIM_GRACE", "group": "PORTSHIM_GROUP",
              "signal-map": "PORTSHIM_SIGNAL_MAP", "exit-map": "PORTSHIM_EXIT_MAP", "user": "PORTSHIM_USER",
-             "keep-net-bind": "PORTSHIM_KEEP_NET_BIND"}
+             "keep-net-bind": "PORTSHIM_KEEP_NET_BIND", "guard": "PORTSHIM_GUARD"}
 VALID = {"mode": "off, explain, validate, rewrite", "floor": "portable, kernel, or a port 0..65535",
          "map": "OLD:NEW pairs of ports 1..65535, each OLD once, as 80:8080,443:8443", "keep": "off, on",
          "expand": "off, on", "code": "report, off, rewrite", "log-format": "auto, text, systemd, json",
