@@ -262,10 +262,11 @@ class Stage:
         """Makes this process (a forked child that is about to exec) what the stage says."""
         if self.namespace is not None:
             self.namespace.enter()
-        for which, values in self.limits or ():
-            resource.setrlimit(which, values)
         if self.bounding is not None:
             _limit_bounding_set(self.bounding | (self.ambient or 0))
+        # From here on no file is opened, of which this child still has all that the test has.
+        for which, values in self.limits or ():
+            resource.setrlimit(which, values)
         if self.ambient:
             _checked(_libc.prctl(_PR_SET_KEEPCAPS, 1, 0, 0, 0), "prctl(PR_SET_KEEPCAPS)")
         if self.groups is not None:
