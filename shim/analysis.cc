@@ -111,6 +111,17 @@ void settle_floor(Analysis& analysis, const options::Options& options) {
   }
 }
 
+/// Whether a package may do what the settings leave undone. To read all packages takes time, so that it is asked only
+/// where it counts.
+void look_for_certificate(const system::System& system, const Request& request, Analysis& analysis) {
+  const bool lacks_one = std::ranges::any_of(analysis.predictions, [](const hosting::Prediction& one) {
+    return one.strict.failure && one.strict.failure->fault == kestrel::Fault::https;
+  });
+  if (!lacks_one || request.options().code == options::Code::off || !analysis.app.is_dotnet()) return;
+  analysis.code.package_may_bring_certificate =
+      assemblies::may_bring_certificate(system, analysis.app, request.lookup.path);
+}
+
 /// --check of a COMMAND that is not here, or cannot be executed: it may be made for another machine or image, so that
 /// this is no reason to refuse.
 std::optional<Finding> say_command(const system::System& system, const Start& start, const Request& request) {
@@ -191,6 +202,7 @@ Analysis analyse(const system::System& system, const Start& start, const Request
   analysis.code.likely = likely::predict(analysis.input, analysis.code.calls);
   analysis.code.hidden = likely::predict_hidden(analysis.input, analysis.code.calls, analysis.code.likely);
 
+  look_for_certificate(system, request, analysis);
   analysis.rules = {.floor = privilege::floor(options.floor, analysis.identity),
                     .denied_is_low = options.floor.kind != options::FloorKind::number,
                     .map = options.map,

@@ -4,6 +4,8 @@
 #include <array>
 #include <utility>
 
+#include "shim/bytes.h"
+
 namespace portshim::bundle {
 namespace {
 
@@ -11,6 +13,7 @@ namespace {
 constexpr std::uint32_t kMostFiles = 65536;
 constexpr std::size_t kLargestPath = 4096;  // PATH_MAX, as in the host
 constexpr std::size_t kLargestList = std::size_t{4} << 20U;
+constexpr std::uint32_t kKnownVersion = 6;  // that of .NET 6 to 10
 constexpr std::uint64_t kLargestFile = std::uint64_t{64} << 20U;
 
 /// What `dotnet build` writes into an apphost where single-file publishing puts the bundle header's offset: the
@@ -29,7 +32,7 @@ class Reader {
 
   template <typename T>
   T number() {
-    return elf::load<T>(text(sizeof(T)), 0).value_or(T{});
+    return bytes::load<T>(text(sizeof(T)), 0).value_or(T{});
   }
 
   std::string_view text(std::size_t length) {
@@ -78,13 +81,22 @@ const File* find_type(const std::vector<File>& files, Type type) {
   return found == files.end() ? nullptr : &*found;
 }
 
+/// The eight bytes before the marker.
+std::optional<std::uint64_t> header_field(const elf::Content& content, const elf::Headers& headers) {
+  const std::string_view marker(reinterpret_cast<const char*>(kMarker.data()), kMarker.size());
+  const auto bytes = elf::before_marker(content, headers, marker, true, sizeof(std::uint64_t));
+  return bytes ? bytes::load<std::uint64_t>(*bytes, 0) : std::nullopt;
+}
+
 }  // namespace
 
 std::optional<std::uint64_t> header_offset(const elf::Content& content, const elf::Headers& headers) {
-  const std::string_view marker(reinterpret_cast<const char*>(kMarker.data()), kMarker.size());
-  const auto bytes = elf::before_marker(content, headers, marker, true, sizeof(std::uint64_t));
-  const auto offset = bytes ? elf::load<std::uint64_t>(*bytes, 0) : std::nullopt;
+  const auto offset = header_field(content, headers);
   return offset == 0 ? std::nullopt : offset;
+}
+
+bool is_host_of_apps(const elf::Content& content, const elf::Headers& headers) {
+  return header_field(content, headers).has_value();
 }
 
 /// Three numbers, an id, offset and size of deps.json and of runtimeconfig.json, flags. It is the same in all versions
@@ -95,16 +107,16 @@ Header read_header(const elf::Content& content, std::uint64_t offset) {
   constexpr std::uint64_t kLargest = std::uint64_t{1} << 20U;
   constexpr unsigned kExtractAll = 1;
   const auto numbers = content.part(offset, kNumbers + 1);
-  const std::uint32_t major = numbers ? elf::load<std::uint32_t>(*numbers, 0).value_or(0) : 0;
+  const std::uint32_t major = numbers ? bytes::load<std::uint32_t>(*numbers, 0).value_or(0) : 0;
   if (major < 2) return {};
   const auto id_size = static_cast<unsigned char>(numbers->back());
   const auto rest = content.part(offset + kNumbers + 1 + id_size, kRest);
   if (!rest) return {};
   const auto word = [&](std::size_t index) {
-    return elf::load<std::uint64_t>(*rest, index * sizeof(std::uint64_t)).value_or(0);
+    return bytes::load<std::uint64_t>(*rest, index * sizeof(std::uint64_t)).value_or(0);
   };
   Header header{.major_version = major,
-                .file_count = elf::load<std::uint32_t>(*numbers, 2 * sizeof(std::uint32_t)).value_or(0),
+                .file_count = bytes::load<std::uint32_t>(*numbers, 2 * sizeof(std::uint32_t)).value_or(0),
                 .manifest = offset + kNumbers + 1 + id_size + kRest,
                 .is_extracted = (word(4) & kExtractAll) != 0};
   if (word(3) != 0 && word(3) <= kLargest) header.runtimeconfig = content.part(word(2), word(3));
@@ -122,6 +134,17 @@ std::expected<std::vector<File>, std::string> files(const elf::Content& content,
     if (reader.failed()) return std::unexpected("damaged: its list of files cannot be read");
   }
   return out;
+}
+
+bool is_cut_off(const elf::Content& content, std::uint64_t header, std::uint64_t size) {
+  if (header >= size) return true;
+  const Header read = read_header(content, header);
+  if (read.file_count == 0 || read.file_count > kMostFiles || read.major_version > kKnownVersion) return false;
+  const auto list = files(content, read);
+  return !list || std::ranges::any_of(*list, [&](const File& file) {
+    const std::uint64_t stored = file.compressed_size != 0 ? file.compressed_size : file.size;
+    return file.offset > size || stored > size - file.offset;
+  });
 }
 
 std::expected<std::string, std::string> read_file(const elf::Content& content, const File& file) {

@@ -38,11 +38,18 @@ struct Header {
 /// Where the header is in the host; nothing when the file is no bundle.
 [[nodiscard]] std::optional<std::uint64_t> header_offset(const elf::Content& content, const elf::Headers& headers);
 
+/// True for the executable that .NET makes of an app, a single file or not.
+[[nodiscard]] bool is_host_of_apps(const elf::Content& content, const elf::Headers& headers);
+
 /// Reads the header there.
 [[nodiscard]] Header read_header(const elf::Content& content, std::uint64_t offset);
 
 /// The embedded files, in the order of the list. The error says in words why they cannot be told.
 [[nodiscard]] std::expected<std::vector<File>, std::string> files(const elf::Content& content, const Header& header);
+
+/// True where the file ends before something that the header or the list says is in it, as an interrupted copy does;
+/// `size` is that of the whole file.
+[[nodiscard]] bool is_cut_off(const elf::Content& content, std::uint64_t header, std::uint64_t size);
 
 /// The content of a file. The error says in words why it cannot be read: "compressed", "damaged", "too large".
 [[nodiscard]] std::expected<std::string, std::string> read_file(const elf::Content& content, const File& file);

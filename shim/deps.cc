@@ -2,6 +2,9 @@
 
 #include <rapidjson/document.h>
 
+#include <algorithm>
+#include <initializer_list>
+
 #include "shim/host_json.h"
 
 namespace portshim::deps {
@@ -25,9 +28,8 @@ void add_files(const Json* library, std::vector<std::string>& out) {
   }
 }
 
-}  // namespace
-
-std::vector<std::string> projects(std::string_view deps_json) {
+/// The assemblies of the libraries of one of these types.
+std::vector<std::string> assemblies_of(std::string_view deps_json, std::initializer_list<std::string_view> types) {
   rapidjson::Document document;
   if (!host_json::parse(deps_json, document)) return {};
   const Json* name = member(member(&document, "runtimeTarget"), "name");
@@ -40,10 +42,20 @@ std::vector<std::string> projects(std::string_view deps_json) {
   for (const auto& library : libraries->GetObject()) {
     if (out.size() >= kMost) break;
     const Json* type = member(&library.value, "type");
-    if (type == nullptr || !type->IsString() || std::string_view(type->GetString()) != "project") continue;
+    if (type == nullptr || !type->IsString() || std::ranges::find(types, type->GetString()) == types.end()) continue;
     add_files(member(target, library.name.GetString()), out);
   }
   return out;
+}
+
+}  // namespace
+
+std::vector<std::string> projects(std::string_view deps_json) {
+  return assemblies_of(deps_json, {"project"});
+}
+
+std::vector<std::string> packages(std::string_view deps_json) {
+  return assemblies_of(deps_json, {"package", "reference"});
 }
 
 }  // namespace portshim::deps

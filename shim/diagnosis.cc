@@ -104,7 +104,15 @@ class Writer {
   void say_app() {
     const runtime::App& app = s_.app;
     say_missing_framework();
-    if (app.assembly_missing) {
+    if (app.assembly_missing && app.kind == runtime::Kind::apphost) {
+      out_.refuse = true;
+      add(Id::app_missing, Severity::error,
+          fmt::format("'{}' is not there: the app ends with exit code 154", quote(app.assembly)),
+          "the app's executable only starts its dll, which has to be in the folder that it was published to",
+          validates() ? nothing_done() : "",
+          "copy the whole publish folder into the image, not the executable alone; or publish a single file "
+          "(PublishSingleFile)");
+    } else if (app.assembly_missing) {
       out_.refuse = true;
       const std::string there = app.assemblies_there.empty()
                                     ? "there is no other app in that folder"
@@ -457,10 +465,12 @@ class Writer {
     return in_wab ? Severity::warning : Severity::info;
   }
 
+  static bool hangs(const kestrel::Failure& failure) { return failure.exception.type == kestrel::kHang; }
+
   /// What of a prediction's failures is said: a certain one, or that the app hangs.
   static const kestrel::Failure* failure_to_say(const Prediction& prediction) {
     const auto& strict = prediction.strict.failure;
-    if (strict && strict->exception.type == kestrel::kHang) return &*strict;
+    if (strict && hangs(*strict)) return &*strict;
     const auto& lenient = prediction.lenient().failure;
     return lenient && lenient->certain ? &*lenient : nullptr;
   }
@@ -485,7 +495,7 @@ class Writer {
       const Prediction& prediction = predictions()[i];
       const kestrel::Failure* failure = failure_to_say(prediction);
       if (failure == nullptr) continue;
-      if (failure->certain && !code_prevents(i)) ++certain;
+      if (hangs(*failure) || (failure->certain && !code_prevents(i))) ++certain;
       const auto same =
           std::ranges::find_if(seen, [&](const Seen& s) { return s.failure->exception == failure->exception; });
       Seen& entry = same == seen.end() ? seen.emplace_back(Seen{failure, {}, false}) : *same;
@@ -496,7 +506,7 @@ class Writer {
     if (all != 0 && certain == all) out_.refuse = true;
     for (const Seen& entry : seen) {
       const Severity severity =
-          entry.failure->certain && certain != 0
+          (entry.failure->certain || hangs(*entry.failure)) && certain != 0
               ? severity_over_builders(certain == all ? all : entry.builders.size(), all, entry.in_wab)
               : Severity::warning;
       say_failure(*entry.failure, severity,
@@ -571,6 +581,7 @@ class Writer {
 
   [[nodiscard]] std::string remedy_for(const kestrel::Failure& failure) const {
     const std::string& type = failure.exception.type;
+    if (hangs(failure)) return "put a regular file in its place";
     const bool denied = type == "System.UnauthorizedAccessException";
     if (failure.fault == kestrel::Fault::settings_file) {
       if (denied) return "let the app's user read it";
@@ -599,13 +610,12 @@ class Writer {
     // The message of an exception with causes says nothing more than what was said.
     std::string why = failure.exception.causes.empty() ? quote(failure.exception.message) : "";
     for (const std::string& cause : failure.exception.causes) why += (why.empty() ? "" : " <- ") + quote(cause);
-    const bool hangs = failure.exception.type == kestrel::kHang;
     add(id_of(failure.fault), severity,
         fmt::format("{} {}{}", culprit_of(failure),
-                    hangs          ? "keeps the app waiting at start"
+                    hangs(failure) ? "keeps the app waiting at start for ever, without a word"
                     : is_prevented ? "would end the app at start, if its code did not set something else"
                                    : "ends the app at start",
-                    (builders.empty() ? "" : ", with some builders") + (hangs ? "" : ": " + failure.exception.type)),
+                    (builders.empty() ? "" : ", with some builders") + (hangs(failure) ? "" : ": " + failure.exception.type)),
         fmt::format("{}{}", why, builders.empty() ? "" : " (with " + builders + ")"),
         severity == Severity::error && validates() ? nothing_done() : "", remedy_for(failure));
   }

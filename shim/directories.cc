@@ -3,6 +3,7 @@
 #include <cerrno>
 
 #include "shim/path.h"
+#include "shim/user.h"
 
 namespace portshim::directories {
 
@@ -19,6 +20,11 @@ int make_error(const system::System& system, std::string path) {
     const auto allowed = system.executable(path);
     return allowed ? 0 : allowed.error().code;
   }
+}
+
+std::string home_of(const system::System& system, uid_t uid) {
+  const auto passwd = system.read_file("/etc/passwd");
+  return passwd ? user::home_of(uid, *passwd) : "";
 }
 
 }  // namespace portshim::directories

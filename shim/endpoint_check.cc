@@ -255,8 +255,10 @@ class Checker {
     if (first == nullptr || has_development_certificate()) return;
     const std::string& message = first->exception.message;
     const bool enabled = !message.starts_with("Call ");
+    const bool is_likely =
+        (hits == predictions().size() || in_wab) && !(enabled && s_.code.package_may_bring_certificate);
     out_.push_back({.id = Id::no_certificate,
-                    .severity = hits == predictions().size() || in_wab ? Severity::warning : Severity::info,
+                    .severity = is_likely ? Severity::warning : Severity::info,
                     .what = fmt::format("{} ends the app at start, unless its code {}",
                                         situation::name_setting(input(), first->source),
                                         enabled ? "sets a certificate: none is configured" : "enables https"),

@@ -18,14 +18,10 @@ using system::FileType;
 /// Enough of a certificate's file to see what it is.
 constexpr std::size_t kEnough = 64U << 10U;
 
-std::string text_of(int error) {
-  return std::strerror(error);  // NOLINT(concurrency-mt-unsafe): there is one thread
-}
-
 Exception denied(const std::string& path, int error) {
   return {.type = "System.UnauthorizedAccessException",
           .message = "Access to the path '" + path + "' is denied.",
-          .causes = {"System.IO.IOException: " + text_of(error)}};
+          .causes = {"System.IO.IOException: " + system::describe(error)}};
 }
 
 Exception directory_not_found(const std::string& path) {
@@ -47,7 +43,12 @@ Exception open_failed(const system::System& system, const std::string& path, int
             .message = "The path '" + path + "' is too long, or a component of the specified path is too long."};
   }
   if (error == EACCES || error == EPERM || error == EISDIR) return denied(path, error);
-  return {.type = "System.IO.IOException", .message = text_of(error) + " : '" + path + "'"};
+  return {.type = "System.IO.IOException", .message = system::describe(error) + " : '" + path + "'"};
+}
+
+/// A pipe that was handed to this process, as a shell's <(command): somebody writes to it.
+bool is_inherited(const std::string& path) {
+  return path.starts_with("/dev/fd/") || path.starts_with("/proc/self/fd/") || path == "/dev/stdin";
 }
 
 /// DER begins with a sequence; anything else that .NET loads is PEM.
@@ -73,17 +74,11 @@ std::unique_ptr<kestrel::SettingsFile> Reader::read(const std::string& path) con
   }
   if (status->type == FileType::directory) return nullptr;
   if (status->type != FileType::regular) {
-    // Opening it would say so too, and may never return.
-    const auto readable = system_.readable(path);
-    if (!readable) return fail(open_failed(system_, path, readable.error().code));
+    if (auto exception = no_regular_file(path, status->type)) return fail(*std::move(exception));
   }
-  if (status->type == FileType::fifo) {
-    return fail({.type = std::string(kestrel::kHang), .message = "'" + path + "' is a FIFO: it waits for a writer"});
-  }
-  if (status->type == FileType::socket) return fail(open_failed(system_, path, ENXIO));
 
   const json::Name name{.path = path, .label = label_of(path), .number = settings_.size()};
-  // Of devices only /dev/null stands in for a settings file.
+  // /dev/null stands in for a settings file that is to be empty.
   if (status->type != FileType::regular) return std::make_unique<kestrel::SettingsFile>(json::read("", name));
   const auto text = system_.read_file(path);
   if (text) return std::make_unique<kestrel::SettingsFile>(json::read(*text, name));
@@ -92,6 +87,26 @@ std::unique_ptr<kestrel::SettingsFile> Reader::read(const std::string& path) con
     return nullptr;
   }
   return fail(open_failed(system_, path, text.error().code));
+}
+
+std::optional<Exception> Reader::no_regular_file(const std::string& path, FileType type) const {
+  // Opening it would say so too, and may never return.
+  const auto readable = system_.readable(path);
+  if (!readable) return open_failed(system_, path, readable.error().code);
+  if (type == FileType::socket) return open_failed(system_, path, ENXIO);
+  if (type == FileType::fifo && !is_inherited(path)) {
+    return Exception{.type = std::string(kestrel::kHang),
+                     .message = "'" + path + "' is a FIFO: whoever opens it waits until somebody writes to it"};
+  }
+  if (type == FileType::other && !is_null_device(path)) {
+    return Exception{.type = std::string(kestrel::kHang),
+                     .message = "'" + path + "' is a device, and no regular file: reading it may never end"};
+  }
+  return std::nullopt;
+}
+
+bool Reader::is_null_device(const std::string& path) const {
+  return system_.real_path(path) == "/dev/null";
 }
 
 std::string Reader::label_of(const std::string& path) const {
@@ -118,8 +133,12 @@ std::optional<Exception> Reader::certificate(const std::string& path, int major)
   const auto status = system_.status(path);
   if (!status) return open_failed(system_, path, status.error().code);
   if (status->type == FileType::directory) return denied(path, EACCES);
-  const auto content = system_.read_part(path, 0, kEnough);
-  if (!content && content.error().code == EINVAL) return std::nullopt;  // no regular file
+  if (status->type != FileType::regular) {
+    if (auto exception = no_regular_file(path, status->type)) return exception;
+    if (!is_null_device(path)) return std::nullopt;
+  }
+  const auto content =
+      status->type == FileType::regular ? system_.read_part(path, 0, kEnough) : system::Result<std::string>("");
   if (!content) return open_failed(system_, path, content.error().code);
   if (content->size() == kEnough || may_be_certificate(*content)) return std::nullopt;
   Exception junk{.type = "System.Security.Cryptography.CryptographicException", .message = "ASN1 corrupted data."};

@@ -33,6 +33,9 @@ class Reader final : public kestrel::Files {
 
  private:
   [[nodiscard]] std::unique_ptr<kestrel::SettingsFile> read(const std::string& path) const;
+  /// What opening or reading one throws; nothing for one that may be read.
+  [[nodiscard]] std::optional<address::Exception> no_regular_file(const std::string& path, system::FileType type) const;
+  [[nodiscard]] bool is_null_device(const std::string& path) const;
   /// How a file is called in origins.
   [[nodiscard]] std::string label_of(const std::string& path) const;
 

@@ -46,6 +46,7 @@ enum class Id : std::uint16_t {
   code_not_read = 305,
   web_root = 306,
   no_certificate = 320,
+  no_home = 321,
   // PS4xx exec
   not_found = 401,
   is_directory = 402,
@@ -79,6 +80,7 @@ enum class Id : std::uint16_t {
   limit_processes = 435,
   profiler_missing = 436,
   diagnostics_lost = 437,
+  single_file_cut_off = 438,
   child_signal_ignored = 440,
   stop_signals_blocked = 441,
   // PS5xx supervise and guard

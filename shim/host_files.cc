@@ -20,7 +20,6 @@
 #include "shim/framework.h"
 #include "shim/host_json.h"
 #include "shim/path.h"
-#include "shim/user.h"
 
 namespace portshim::host_files {
 namespace {
@@ -30,10 +29,6 @@ using finding::Id;
 using finding::quote;
 using finding::Severity;
 using Environment = std::span<const std::string>;
-
-std::string text_of(int error) {
-  return std::strerror(error);  // NOLINT(concurrency-mt-unsafe): there is one thread
-}
 
 /// What opening a file like this says about the app's user, and what to do about it.
 std::string remedy_for(int error) {
@@ -86,7 +81,7 @@ std::optional<Problem> read_problem(const system::System& system, const std::str
   if (error == EINVAL && status && status->type == system::FileType::fifo) {
     return Problem{.text = "it is a FIFO, which waits for a writer", .remedy = remedy_for(error), .waits = true};
   }
-  return Problem{.text = error == EINVAL ? "it is no regular file" : text_of(error), .remedy = remedy_for(error)};
+  return Problem{.text = error == EINVAL ? "it is no regular file" : system::describe(error), .remedy = remedy_for(error)};
 }
 
 // --- hostfxr. ---
@@ -360,7 +355,7 @@ std::optional<Problem> hook_problem(const system::System& system, const std::str
                    .remedy = "write the whole path"};
   }
   if (const auto status = system.status(hook); !status) {
-    return Problem{.text = text_of(status.error().code), .remedy = "put the file there, or unset the variable"};
+    return Problem{.text = system::describe(status.error().code), .remedy = "put the file there, or unset the variable"};
   }
   return assembly_problem(system, hook);
 }
@@ -392,9 +387,14 @@ std::optional<Finding> bad_startup_hook(const system::System& system, const runt
 
 // --- Single files. ---
 
-std::string home_of(const system::System& system, uid_t uid) {
-  const auto passwd = system.read_file("/etc/passwd");
-  return passwd ? user::home_of(uid, *passwd) : "";
+std::optional<Finding> cut_off_single_file(const runtime::App& app, const std::string& path) {
+  if (!app.is_cut_off) return std::nullopt;
+  return Finding{.id = Id::single_file_cut_off,
+                 .severity = Severity::error,
+                 .what = fmt::format("'{}' is cut off: the app ends with exit code 159, or 139", quote(path)),
+                 .why = "it is a single file, which holds the app, and it ends before all that it says it holds",
+                 .did = "",
+                 .next = "copy the file again, as dotnet publish made it"};
 }
 
 bool is_usable_directory(const system::System& system, const std::string& path) {
@@ -409,12 +409,12 @@ std::optional<std::pair<std::string, int>> extraction_problem(const system::Syst
     // A folder of the app's own, which an earlier start may have made.
     const int error = directories::make_error(system, *base + "/" + app.application);
     if (error == 0) return std::nullopt;
-    return std::pair(fmt::format("DOTNET_BUNDLE_EXTRACT_BASE_DIR={} cannot be made: {}", quote(*base), text_of(error)),
+    return std::pair(fmt::format("DOTNET_BUNDLE_EXTRACT_BASE_DIR={} cannot be made: {}", quote(*base), system::describe(error)),
                      160);
   }
   constexpr int kNoPlace = 159;
   const auto home = variable(environment, "HOME");
-  const std::string directory = home ? *home : home_of(system, system.ids().uid);
+  const std::string directory = home ? *home : directories::home_of(system, system.ids().uid);
   if (directory.empty()) {
     return std::pair(std::string("HOME is not set, and /etc/passwd has no home for this user"), kNoPlace);
   }
@@ -453,7 +453,8 @@ std::vector<Finding> check(const system::System& system, const runtime::App& app
   };
   if (!app.is_dotnet() || path.empty()) return out;
   add(no_app_named(system, app, argv, path));
-  if (app.kind == runtime::Kind::dotnet && (app.assembly.empty() || app.assembly_missing)) return out;
+  if (app.assembly_missing || (app.kind == runtime::Kind::dotnet && app.assembly.empty())) return out;
+  add(cut_off_single_file(app, path));
   add(missing_hostfxr(app, path));
   add(missing_library(system, app));
   add(bad_runtimeconfig(system, app, environment));

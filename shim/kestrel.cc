@@ -116,7 +116,9 @@ class Start {
       const std::string whole =
           path::normalise(part->value->starts_with('/') ? *part->value : setup_.content_root + "/" + *part->value);
       auto exception = setup_.files->certificate(whole, setup_.major);
-      if (exception) return fail(*std::move(exception), true, {.setting = part}, Fault::certificate, whole);
+      if (!exception) continue;
+      const bool certain = exception->type != kHang;
+      if (!fail(*std::move(exception), certain, {.setting = part}, Fault::certificate, whole)) return false;
     }
     return true;
   }

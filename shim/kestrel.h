@@ -62,7 +62,8 @@ struct Failure {
   std::string path = {};  ///< of the file or directory at fault
 };
 
-/// The "type" of a failure that is no exception: the app waits for ever.
+/// The "type" of a failure that is no exception: the app waits for ever, if nobody comes to help it. What it would do
+/// then goes on behind it: such a failure is not certain.
 inline constexpr std::string_view kHang = "hang";
 
 /// One run of Kestrel's start-up up to its first failure.

@@ -462,8 +462,7 @@ std::optional<Failure> capability_fault(const System& system, const std::string&
 Failure errno_failure(const std::string& path, int code) {
   // Here the file has no fault that can be seen, so what the kernel said is all there is to say.
   const int exit_code = code == ENOENT || code == ENOTDIR ? kNotFound : kCannotExecute;
-  const char* const description = strerrordesc_np(code);
-  const std::string reason = description != nullptr ? description : fmt::format("error {}", code);
+  const std::string reason = system::describe(code);
   std::string why = fmt::format("execve of {} failed with errno {}", quote(path), code);
   std::string next = "look at the file and at the container's limits and security profile";
   switch (code) {

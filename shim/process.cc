@@ -29,10 +29,6 @@ std::string file_of(pid_t pid, std::string_view name) {
   return "/proc/" + std::to_string(pid) + "/" + std::string(name);
 }
 
-std::string text_of(int error) {
-  return std::strerror(error);  // NOLINT(concurrency-mt-unsafe): there is one thread
-}
-
 /// Texts that each end in a NUL, as in cmdline and environ; the last one may lack it.
 std::vector<std::string> split_at_nul(std::string_view text) {
   std::vector<std::string> out;
@@ -77,7 +73,7 @@ class Reading {
   [[nodiscard]] std::string file(std::string_view name) const { return file_of(process_.pid, name); }
 
   void note(std::string_view what, const system::Error& error) {
-    process_.unreadable.push_back(std::string(what) + ": " + text_of(error.code));
+    process_.unreadable.push_back(std::string(what) + ": " + system::describe(error.code));
   }
 
   void read_environment() {

@@ -23,7 +23,7 @@ std::string lower(std::string_view text) {
 }
 
 bool is_absent(const system::Error& error) {
-  return error.code == ENOENT || error.code == ENOTDIR;
+  return error.code == ENOENT || error.code == ENOTDIR || error.code == ELOOP;
 }
 
 bool is_assembly_name(std::string_view word) {
@@ -127,7 +127,7 @@ void read_runtimeconfig(const system::System& system, const std::string& option,
   if (config) {
     read_frameworks(system, *config, host, app);
   } else {
-    app.runtimeconfig_missing = is_absent(config.error()) || config.error().code == ELOOP;
+    app.runtimeconfig_missing = is_absent(config.error());
     if (!app.runtimeconfig_missing) app.runtimeconfig_error = config.error().code;
   }
 }
@@ -212,6 +212,20 @@ bool has_search_options(const elf::Content& content, const elf::Headers& headers
   return elf::before_marker(content, headers, kHash, true, 2) != std::string(2, '\0');
 }
 
+/// The app's dll as building it wrote into its executable, a path from the folder of that; nothing where it is not
+/// found, as in what is no such executable. It takes the place of a hash, in a field of 1024 bytes (apphost/apphost.cpp,
+/// HostWriter.cs).
+std::optional<std::string> embedded_assembly(const elf::Content& content, const elf::Headers& headers) {
+  using namespace std::string_view_literals;
+  constexpr std::string_view kEnd = ".dll\0\0\0\0\0\0\0\0"sv;
+  constexpr std::size_t kLongest = 200;
+  if (!bundle::is_host_of_apps(content, headers)) return std::nullopt;
+  const auto before = elf::before_marker(content, headers, kEnd, true, kLongest);
+  const std::size_t begin = before ? before->rfind('\0') : std::string::npos;
+  if (begin == std::string::npos || begin + 1 == before->size()) return std::nullopt;
+  return before->substr(begin + 1) + ".dll";
+}
+
 /// Whether framework::root_of_apphost knows where apphosts for this machine look.
 bool has_installer_places(std::uint16_t machine) {
   return machine == EM_X86_64 || machine == EM_AARCH64;
@@ -226,6 +240,17 @@ bool holds_files_to_extract(const elf::Content& content, const bundle::Header& h
          });
 }
 
+/// What the header of a single file says of the app.
+void read_single_file(const system::System& system, const elf::Content& content, std::uint64_t header,
+                      const std::string& path, const framework::Host& host, App& app) {
+  const auto whole = system.status(path);
+  app.is_cut_off = whole && bundle::is_cut_off(content, header, whole->size);
+  const bundle::Header bundle = bundle::read_header(content, header);
+  if (bundle.is_extracted) app.base_directory.clear();
+  app.is_extracted = bundle.is_extracted || holds_files_to_extract(content, bundle);
+  if (bundle.runtimeconfig) read_frameworks(system, framework::parse(*bundle.runtimeconfig, "", host), host, app);
+}
+
 std::optional<App> classify_apphost(const system::System& system, std::span<const std::string> argv,
                                     const std::string& path, std::span<const std::string> environment) {
   if (path.empty()) return std::nullopt;
@@ -234,31 +259,40 @@ std::optional<App> classify_apphost(const system::System& system, std::span<cons
   if (!headers) return std::nullopt;
   // The host looks beside its real file, not beside a link to it.
   const std::string real = system.real_path(path).value_or(path);
-  const bool has_dll = system.status(real + ".dll").has_value();
-  const auto header = has_dll ? std::nullopt : bundle::header_offset(*content, *headers);
-  if (!has_dll && !header) return std::nullopt;
+  // Where the executable was renamed, its dll keeps its name.
+  std::string assembly = real + ".dll";
+  auto found = system.status(assembly);
+  const auto header = found ? std::nullopt : bundle::header_offset(*content, *headers);
+  if (!found && !header) {
+    const auto embedded = embedded_assembly(*content, *headers);
+    if (!embedded) return std::nullopt;
+    assembly = path::folder_of(real) + "/" + *embedded;
+    found = system.status(assembly);
+  }
 
   const HostOptions options = read_host_options(argv, 1, true);
   App app{.kind = Kind::apphost, .assembly = {}, .first_argument = options.end, .asp_net_core = {}, .major = {}};
-  app.application = path::last_component(real);
+  app.application = header ? path::last_component(real) : without_extension(std::string(path::last_component(assembly)));
   app.base_directory = path::folder_of(real);
   app.host_options = options.framework;
+  if (!found && !header) {
+    app.assembly = std::move(assembly);
+    app.assembly_missing = is_absent(found.error());
+    return app;
+  }
   framework::Host host{.options = options.framework, .environment = environment};
   const bool searches = !has_search_options(*content, *headers);
   if (searches) host.root = framework::root_of_apphost(system, app.base_directory, headers->machine, environment);
   const bool alone = searches && !host.root && has_installer_places(headers->machine) &&
                      !system.status(app.base_directory + "/libhostfxr.so");
-  if (has_dll) {
-    app.assembly = real + ".dll";
-    app.deps_json = options.depsfile.empty() ? real + ".deps.json" : options.depsfile;
+  if (found) {
+    app.assembly = std::move(assembly);
+    app.deps_json = options.depsfile.empty() ? without_extension(app.assembly) + ".deps.json" : options.depsfile;
     read_runtimeconfig(system, options.runtimeconfig, app.assembly, host, app);
     app.hostfxr_missing = alone && is_host(system, real);
     return app;
   }
-  const bundle::Header bundle = bundle::read_header(*content, *header);
-  if (bundle.is_extracted) app.base_directory.clear();
-  app.is_extracted = bundle.is_extracted || holds_files_to_extract(*content, bundle);
-  if (bundle.runtimeconfig) read_frameworks(system, framework::parse(*bundle.runtimeconfig, "", host), host, app);
+  read_single_file(system, *content, header.value_or(0), real, host, app);
   // Where .NET is in the file too, hostfxr is linked into it.
   app.hostfxr_missing = alone && app.framework_dependent;
   return app;

@@ -28,7 +28,7 @@ struct App {
   std::size_t first_argument = 0;    ///< index in argv of the app's own first argument; argv.size(): none
   std::optional<bool> asp_net_core;  ///< its runtimeconfig names Microsoft.AspNetCore.App; nothing: unknown
   std::optional<int> major;          ///< of ASP.NET Core: the resolved version's, else the requested one's; or unknown
-  bool assembly_missing = false;     ///< dotnet is told to run a file that is not there
+  bool assembly_missing = false;     ///< dotnet, or the app's own executable, is to run a file that is not there
   std::vector<std::string> assemblies_there = {};  ///< the apps in the folder where it should be
   std::string runtimeconfig = {};                  ///< the path looked for; empty: none applies
   bool runtimeconfig_missing = false;
@@ -41,6 +41,7 @@ struct App {
   std::string deps_json = {};            ///< the path that the host will read; empty: none, or not known
   bool hostfxr_missing = false;          ///< none of the places where the host looks for hostfxr has one
   bool is_extracted = false;             ///< a single file that holds files which the host writes to disk at start
+  bool is_cut_off = false;               ///< a single file that ends before all that it holds
   std::string application = {};          ///< the entry assembly's name, by its file's name; empty: unknown
   std::string base_directory = {};       ///< AppContext.BaseDirectory without the slash at its end; empty: unknown
   std::string requested_version = {};    ///< of ASP.NET Core, as written in its runtimeconfig or --fx-version

@@ -30,6 +30,7 @@ struct Code {
   std::vector<hosting::Prediction> hidden = {};
   std::vector<hosting::Prediction> likely_after = {};  ///< of the plan, in the same way
   std::optional<lever::Lever> lever = {};              ///< moves what the code binds low
+  bool package_may_bring_certificate = false;          ///< known only where https lacks one
   bool lever_used = false;                             ///< --code=rewrite has set it
 };
 

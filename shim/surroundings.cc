@@ -27,10 +27,6 @@ using finding::quote;
 using finding::Severity;
 using Environment = std::span<const std::string>;
 
-std::string text_of(int error) {
-  return std::strerror(error);  // NOLINT(concurrency-mt-unsafe): there is one thread
-}
-
 /// A variable that is not empty.
 std::optional<std::string> variable(Environment environment, std::string_view name) {
   const auto value = environment::value(environment, name);
@@ -242,12 +238,33 @@ std::optional<Finding> no_icu(const system::System& system, const Facts& facts) 
                      "DOTNET_SYSTEM_GLOBALIZATION_INVARIANT=1 if the app needs no cultures"};
 }
 
-std::optional<Finding> no_openssl(const system::System& system, const Facts& facts) {
-  const bool https = std::ranges::any_of(facts.predictions, [](const hosting::Prediction& prediction) {
+bool serves_https(const Facts& facts) {
+  return std::ranges::any_of(facts.predictions, [](const hosting::Prediction& prediction) {
     return std::ranges::any_of(prediction.lenient().endpoints,
                                [](const kestrel::Endpoint& endpoint) { return endpoint.target.https; });
   });
-  if (!https || names_library_folders(system) || may_have_library(system, facts, "libssl.so")) return std::nullopt;
+}
+
+/// For the certificate's chain .NET opens the user's certificate store, in the home directory (PersistedFiles.cs).
+std::optional<Finding> no_home(const system::System& system, const Facts& facts) {
+  const uid_t uid = system.ids().effective_uid;
+  if (!serves_https(facts) || variable(facts.input.environment, "HOME") ||
+      !directories::home_of(system, uid).empty())
+    return std::nullopt;
+  return Finding{.id = Id::no_home,
+                 .severity = Severity::warning,
+                 .what = fmt::format("HOME is not set, uid {} is not in /etc/passwd, and the app serves https: it is "
+                                     "likely to end at start",
+                                     uid),
+                 .why =
+                     "for https .NET looks into the user's certificate store; what it says is 'The home directory of "
+                     "the current user could not be determined', with exit code 134",
+                 .did = "",
+                 .next = "set HOME, to / if there is nothing better"};
+}
+
+std::optional<Finding> no_openssl(const system::System& system, const Facts& facts) {
+  if (!serves_https(facts) || names_library_folders(system) || may_have_library(system, facts, "libssl.so")) return std::nullopt;
   return Finding{.id = Id::openssl_missing,
                  .severity = Severity::warning,
                  .what = "the library OpenSSL is not installed, and the app serves https: it is likely to end at start",
@@ -308,7 +325,7 @@ std::optional<Finding> no_web_root(const system::System& system, const Facts& fa
         .severity = Severity::warning,
         .what = fmt::format("{}={} is not there and cannot be made: the app is likely to end at start", quote(by),
                             quote(value)),
-        .why = fmt::format("a web root that is set is made where it is missing: {}", text_of(error)),
+        .why = fmt::format("a web root that is set is made where it is missing: {}", system::describe(error)),
         .did = "",
         .next = "copy the folder into the image, or take the setting out: without it wwwroot may be missing"};
   }
@@ -335,7 +352,7 @@ std::optional<Finding> no_profiler(const system::System& system, const Facts& fa
                    .what = fmt::format("{}={} cannot be loaded: the app runs without its profiler, and .NET does not "
                                        "say so",
                                        name, quote(*path)),
-                   .why = text_of(readable.error().code),
+                   .why = system::describe(readable.error().code),
                    .did = "",
                    .next = "put the library of the monitoring agent there, or set CORECLR_ENABLE_PROFILING=0"};
   }
@@ -353,7 +370,7 @@ std::optional<Finding> no_diagnostics(const system::System& system, const Facts&
     return std::nullopt;
   std::string why;
   if (const auto allowed = system.writable(*folder); !allowed) {
-    why = text_of(allowed.error().code);
+    why = system::describe(allowed.error().code);
   } else if (folder->size() + kShortest.size() > kLongest) {
     why = fmt::format("the path of the socket would be longer than {} bytes", kLongest);
   } else {
@@ -389,6 +406,7 @@ std::vector<Finding> check(const system::System& system, const Facts& facts) {
   add(few_processes(system));
   add(no_icu(system, facts));
   add(no_openssl(system, facts));
+  add(no_home(system, facts));
   add(no_profiler(system, facts));
   add(no_diagnostics(system, facts));
   return out;

@@ -447,9 +447,13 @@ bool can_keep_net_bind(const ProcessCapabilities& capabilities) {
   return (capabilities.permitted & (capabilities.bounding | capabilities.inheritable) & kNetBindService) != 0;
 }
 
-std::string Error::message() const {
+std::string describe(int code) {
   const char* const description = strerrordesc_np(code);
-  return doing + ": " + (description != nullptr ? description : "error " + std::to_string(code));
+  return description != nullptr ? description : "error " + std::to_string(code);
+}
+
+std::string Error::message() const {
+  return doing + ": " + describe(code);
 }
 
 // The public functions: their contracts are in the header.

@@ -14,6 +14,9 @@
 
 namespace portshim::system {
 
+/// What errno says: "Permission denied".
+[[nodiscard]] std::string describe(int code);
+
 /// A failed system call: errno, and what was being done ("open /app/App.dll").
 struct Error {
   int code = 0;

@@ -266,12 +266,30 @@ def _code() -> Iterator[Start]:
                     says_so="empty" not in assembly.builders)
 
 
+def _make_package_of_library(folder: Path) -> None:
+    """A package's assembly lies beside the app as that of a project does; only the kind that deps.json names differs."""
+    path = folder / "SharedCertificate.deps.json"
+    deps = json.loads(path.read_text())
+    [library] = [name for name in deps["libraries"] if name.startswith("SharedCertificate.Library/")]
+    deps["libraries"][library]["type"] = "package"
+    path.write_text(json.dumps(deps))
+
+
+def _certificates_of_code() -> Iterator[Start]:
+    """No certificate is configured."""
+    https = Start("https", variables={**_urls("https://+:8443"), "HOME": "/"}, stage=_USER)
+    for name in "HttpsDefaults", "SharedCertificate":
+        yield dataclasses.replace(https, name=f"certificate of {name}", code=name, command=("dotnet", f"{name}.dll"))
+    yield dataclasses.replace(https, name="certificate of a package", code="SharedCertificate",
+                              command=("dotnet", "SharedCertificate.dll"), prepare=_make_package_of_library)
+
+
 def starts() -> Iterator[Start]:
     """Images and users take turns, so that each meets many settings."""
     images, users = itertools.cycle(IMAGES), itertools.cycle(USERS)
     for one in (*_settings(), *_places(), *_settings()):
         yield _combined(next(images) | next(users), one)
-    for one in _code():
+    for one in (*_code(), *_certificates_of_code()):
         yield _combined(next(images), one)
 
 

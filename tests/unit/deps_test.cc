@@ -20,6 +20,8 @@ constexpr const char* kDeps = R"(
     ".NETCoreApp,Version=v10.0/linux-x64": {
       "App/1.0.0": {"dependencies": {"Core": "1.0.0"}, "runtime": {"App.dll": {}}},
       "Serilog/4.0.0": {"runtime": {"lib/net8.0/Serilog.dll": {}}},
+      "Vendor/1.0.0": {"runtime": {"Vendor.dll": {}}},
+      "runtimepack.Microsoft.NETCore.App.Runtime.linux-x64/10.0.0": {"runtime": {"System.Private.CoreLib.dll": {}}},
       "Core/1.0.0": {"runtime": {"sub/Core.dll": {"assemblyVersion": "1.0.0"}}}
     }
   },
@@ -27,13 +29,19 @@ constexpr const char* kDeps = R"(
     "App/1.0.0": {"type": "project", "serviceable": false, "sha512": ""},
     "Serilog/4.0.0": {"type": "package"},
     "Core/1.0.0": {"type": "project"},
-    "Missing/1.0.0": {"type": "project"}
+    "Missing/1.0.0": {"type": "project"},
+    "Vendor/1.0.0": {"type": "reference"},
+    "runtimepack.Microsoft.NETCore.App.Runtime.linux-x64/10.0.0": {"type": "runtimepack"}
   }
 })";
 
 TEST(Deps, ProjectsAreInDepsJson) {
   EXPECT_THAT(projects(kDeps), ElementsAre("App.dll", "Core.dll"));
   EXPECT_THAT(projects(std::string("\xef\xbb\xbf") + kDeps), ElementsAre("App.dll", "Core.dll"));
+}
+
+TEST(Deps, PackagesAreWhatIsNeitherTheAppsNorDotNets) {
+  EXPECT_THAT(packages(kDeps), ElementsAre("Serilog.dll", "Vendor.dll"));
 }
 
 TEST(Deps, DepsJsonThatCannotBeReadNamesNoProject) {
