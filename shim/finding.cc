@@ -87,7 +87,7 @@ constexpr std::array kTable{
     Entry{Id::limit_processes, "the limit for processes and threads is too low for .NET"},
     Entry{Id::profiler_missing, "the profiler cannot be loaded: the app runs without it"},
     Entry{Id::diagnostics_lost, "TMPDIR cannot hold the diagnostics socket: tools will not find the app"},
-    Entry{Id::single_file_cut_off, "a single file ends before all that it holds: it was not copied whole"},
+    Entry{Id::cut_off, "a program or single file ends before all that it says it holds: it was not copied whole"},
     Entry{Id::child_signal_ignored, "SIGCHLD is ignored: the app would wait for ever for processes that it starts"},
     Entry{Id::stop_signals_blocked, "signals that stop the app are blocked: it would not stop before it is killed"},
     Entry{Id::not_supervised, "--init: portshim cannot stay as the parent; the app starts without one"},

@@ -80,7 +80,7 @@ enum class Id : std::uint16_t {
   limit_processes = 435,
   profiler_missing = 436,
   diagnostics_lost = 437,
-  single_file_cut_off = 438,
+  cut_off = 438,
   child_signal_ignored = 440,
   stop_signals_blocked = 441,
   // PS5xx supervise and guard

@@ -387,14 +387,15 @@ std::optional<Finding> bad_startup_hook(const system::System& system, const runt
 
 // --- Single files. ---
 
-std::optional<Finding> cut_off_single_file(const runtime::App& app, const std::string& path) {
+std::optional<Finding> cut_off_file(const runtime::App& app, const std::string& path) {
   if (!app.is_cut_off) return std::nullopt;
-  return Finding{.id = Id::single_file_cut_off,
+  return Finding{.id = Id::cut_off,
                  .severity = Severity::error,
-                 .what = fmt::format("'{}' is cut off: the app ends with exit code 159, or 139", quote(path)),
-                 .why = "it is a single file, which holds the app, and it ends before all that it says it holds",
+                 .what = fmt::format("'{}' is cut off: it {} at start", quote(path),
+                                     app.is_dotnet() ? "ends with exit code 159, or crashes," : "crashes"),
+                 .why = "the file ends before all that its headers say it holds",
                  .did = "",
-                 .next = "copy the file again, as dotnet publish made it"};
+                 .next = "copy the file again; a copy may have been interrupted, or have run out of space"};
 }
 
 bool is_usable_directory(const system::System& system, const std::string& path) {
@@ -451,10 +452,11 @@ std::vector<Finding> check(const system::System& system, const runtime::App& app
   const auto add = [&out](std::optional<Finding> finding) {
     if (finding) out.push_back(*std::move(finding));
   };
-  if (!app.is_dotnet() || path.empty()) return out;
+  if (path.empty()) return out;
+  add(cut_off_file(app, path));
+  if (!app.is_dotnet()) return out;
   add(no_app_named(system, app, argv, path));
   if (app.assembly_missing || (app.kind == runtime::Kind::dotnet && app.assembly.empty())) return out;
-  add(cut_off_single_file(app, path));
   add(missing_hostfxr(app, path));
   add(missing_library(system, app));
   add(bad_runtimeconfig(system, app, environment));

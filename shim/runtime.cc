@@ -251,6 +251,17 @@ void read_single_file(const system::System& system, const elf::Content& content,
   if (bundle.runtimeconfig) read_frameworks(system, framework::parse(*bundle.runtimeconfig, "", host), host, app);
 }
 
+/// True where the file ends before what is to be loaded of it.
+bool is_program_cut_off(const elf::Headers& headers, std::uint64_t size) {
+  return size != 0 && std::ranges::any_of(headers.segments, [size](const elf::Segment& segment) {
+    return segment.type == PT_LOAD && (segment.offset > size || segment.size > size - segment.offset);
+  });
+}
+
+App other(std::span<const std::string> argv) {
+  return {.kind = Kind::other, .assembly = {}, .first_argument = argv.size(), .asp_net_core = {}, .major = {}};
+}
+
 std::optional<App> classify_apphost(const system::System& system, std::span<const std::string> argv,
                                     const std::string& path, std::span<const std::string> environment) {
   if (path.empty()) return std::nullopt;
@@ -259,6 +270,12 @@ std::optional<App> classify_apphost(const system::System& system, std::span<cons
   if (!headers) return std::nullopt;
   // The host looks beside its real file, not beside a link to it.
   const std::string real = system.real_path(path).value_or(path);
+  const auto whole = system.status(real);
+  if (whole && is_program_cut_off(*headers, whole->size)) {
+    App app = other(argv);
+    app.is_cut_off = true;
+    return app;
+  }
   // Where the executable was renamed, its dll keeps its name.
   std::string assembly = real + ".dll";
   auto found = system.status(assembly);
@@ -320,8 +337,7 @@ App classify(const system::System& system, std::span<const std::string> argv, co
   } else {
     app = classify_apphost(system, argv, path, environment);
   }
-  if (!app)
-    return {.kind = Kind::other, .assembly = {}, .first_argument = argv.size(), .asp_net_core = {}, .major = {}};
+  if (!app) return other(argv);
   if (app->is_dotnet()) take_hint(environment, *app);
   return *std::move(app);
 }

@@ -41,7 +41,7 @@ struct App {
   std::string deps_json = {};            ///< the path that the host will read; empty: none, or not known
   bool hostfxr_missing = false;          ///< none of the places where the host looks for hostfxr has one
   bool is_extracted = false;             ///< a single file that holds files which the host writes to disk at start
-  bool is_cut_off = false;               ///< a single file that ends before all that it holds
+  bool is_cut_off = false;               ///< COMMAND's file ends before all that its headers say it holds
   std::string application = {};          ///< the entry assembly's name, by its file's name; empty: unknown
   std::string base_directory = {};       ///< AppContext.BaseDirectory without the slash at its end; empty: unknown
   std::string requested_version = {};    ///< of ASP.NET Core, as written in its runtimeconfig or --fx-version

@@ -272,15 +272,15 @@ class Kinds(FilesTest):
         path = self.place(_fifo)
         report = self.check(cwd=path.parent)
         self.assertFailure(report, HANG)
-        self.assertEqual(report["verdict"], "start")
-        self.assertOutcomes(0, cwd=path.parent)
+        self.assertEqual(report["verdict"], "refuse")
+        self.assertOutcomes(78, cwd=path.parent)
 
     def test_a_fifo_is_said(self):
         path = self.place(_fifo)
         for mode in MODES[1:]:
             with self.subTest(mode=mode):
                 result = self.run_in(path.parent, f"--mode={mode}", "dotnet", self.app / "App.dll")
-                self.assertIn(str(path), self.assertFinding(result, "PS301").what)
+                self.assertIn(str(path), self.assertFinding(result, "PS301", "error").what)
         self.assertIn("PS301", [finding["id"] for finding in self.check(cwd=path.parent)["findings"]])
 
     def test_a_low_port_beside_a_fifo_is_moved(self):
@@ -999,8 +999,14 @@ class Certificates(FilesTest):
         _fifo(self.app / "fifo")
         for path in ("fifo", "/dev/zero", "/dev/tty", "/proc/self/mem"):
             with self.subTest(path=path):
-                self.report(path)
+                failure, report = self.report(path)
+                self.assertTrue(failure.startswith("hang: "), failure)
+                self.assertEqual([(one["id"], one["severity"]) for one in report["findings"]], [("PS302", "warning")])
                 self.assertOutcomes(0)
+
+    def test_a_pipe_that_was_inherited_and_an_empty_device_are_no_hang(self):
+        self.assertIsNone(self.report("/dev/fd/0")[0])
+        self.assertIn("CryptographicException", self.report("/dev/null")[0])
 
     def test_a_subject_depends_on_a_store_that_is_not_looked_into(self):
         self.settings({"Kestrel": {"Certificates": {"Default": {"Subject": "example.org"}}}})

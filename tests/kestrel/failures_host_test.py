@@ -4,6 +4,7 @@ dotnet. Without portshim the app ends as the table says; explain names the cause
 from __future__ import annotations
 
 import dataclasses
+import errno
 import functools
 import itertools
 import os
@@ -63,6 +64,20 @@ def as_directory(folder: Path) -> None:
     (folder / "aspnetapp.deps.json").mkdir()
 
 
+def rename_apphost(folder: Path) -> None:
+    (folder / "aspnetapp").rename(folder / "server")
+    (folder / "aspnetapp.dll").unlink()
+
+
+def in_place_of_dll(make: Callable[[Path], object]) -> Callable[[Path], object]:
+    def replace(folder: Path) -> None:
+        (folder / "aspnetapp.dll").unlink()
+        make(folder / "aspnetapp.dll")
+
+    return replace
+
+
+ROOT = "{dotnet}"  # the folder of the real one
 DEPS, CONFIG, DLL = "aspnetapp.deps.json", "aspnetapp.runtimeconfig.json", "aspnetapp.dll"
 ASP_NET = '"framework": {"name": "Microsoft.AspNetCore.App", "version": "8.0.0"}'
 RESOLVER = "Error initializing the dependency resolver"
@@ -92,6 +107,11 @@ HOST = (
     Row("dll empty", "PS425", ABORTED, "System.BadImageFormatException", containing(DLL, "")),
     Row("dll no PE file", "PS425", ABORTED, "System.BadImageFormatException", containing(DLL, "hello")),
     Row("dll cut off", "PS425", ABORTED, "System.BadImageFormatException", cut_off),
+    Row("dll a directory", "PS425", ABORTED, "Access is denied", in_place_of_dll(Path.mkdir)),
+    Row("apphost without its dll", "PS411", 154, "does not exist", in_place_of_dll(lambda dll: None), ("./aspnetapp",),
+        variables={"DOTNET_ROOT": ROOT}),
+    Row("renamed apphost without its dll", "PS411", 154, "does not exist", rename_apphost, ("./server",),
+        variables={"DOTNET_ROOT": ROOT}),
     Row("hook missing", "PS428", ABORTED, HOOK, variables={"DOTNET_STARTUP_HOOKS": "/nope.dll"}),
     Row("hook relative", "PS428", ABORTED, HOOK, variables={"DOTNET_STARTUP_HOOKS": "nope.dll"}),
     Row("hook no assembly", "PS428", ABORTED, HOOK, variables={"DOTNET_STARTUP_HOOKS": "/etc/passwd"}),
@@ -100,6 +120,10 @@ HOST = (
 # Without an SDK beside it.
 RUNTIME_ONLY = (
     Row("a word that is no dll", "PS424", 155, "The command could not be loaded", command=("dotnet", "aspnetapp")),
+    Row("dll a link loop", "PS411", 155, "The command could not be loaded",
+        in_place_of_dll(lambda dll: dll.symlink_to(dll.name))),
+    Row("dll a link to nothing", "PS411", 155, "The command could not be loaded",
+        in_place_of_dll(lambda dll: dll.symlink_to("none"))),
     Row("no hostfxr", "PS423", 131, "host/fxr"),
 )
 
@@ -132,7 +156,8 @@ class FailuresTest(KestrelTest):
             row.make(folder)
         program = dotnet or self.dotnet
         environment = {"PATH": f"{program.parent}:/usr/bin:/bin", "HOME": "/", **IMAGE, **row.variables}
-        environment = {name: value for name, value in environment.items() if value is not None}
+        environment = {name: self.dotnet.resolve().parent if value == ROOT else value
+                       for name, value in environment.items() if value is not None}
         stage = row.stage | Stage(namespace=self.namespace)
         if mode is None:
             command = program if row.command[0] == "dotnet" else folder / os.fsdecode(row.command[0])
@@ -193,6 +218,35 @@ class Host(FailuresTest):
         result = self.start_row(row, "explain").wait(120)
         self.assertIn("aspnetapp.dll", self.assertFinding(result, "PS424", "warning").next)
         self.assertNotEqual(result.code, 0)
+
+    def test_where_a_file_is_a_fifo_the_app_waits_for_ever(self):
+        """Opening a FIFO to write, without waiting, fails until somebody has it open to read (fifo(7))."""
+        def is_read(path: Path) -> bool:
+            try:
+                os.close(os.open(path, os.O_WRONLY | os.O_NONBLOCK))
+            except OSError as error:
+                self.assertEqual(error.errno, errno.ENXIO)
+                return False
+            return True
+
+        certificate = {**HTTPS, "Kestrel__Certificates__Default__Path": "fifo.pem"}
+        for name, id, variables in ((DEPS, "PS420", {}), (CONFIG, "PS421", {}), (DLL, "PS425", {}),
+                                    ("appsettings.json", "PS301", {}), ("fifo.pem", "PS302", certificate)):
+            row = Row(f"FIFO {name}", id, variables=variables,
+                      make=lambda folder: ((folder / name).unlink(missing_ok=True), os.mkfifo(folder / name)))
+            with self.subTest(row.name):
+                alone = self.start_row(row, None)
+                fifo = self.directory / row.name / name
+                self._await(lambda: is_read(fifo), "read the FIFO", alone, 60)
+                self.assertEqual(alone.so_far().stdout, "")
+                alone.kill()
+                TALLY["failures"] += 1
+                explained = self.start_row(row, "explain")
+                self._await(lambda: id in explained.so_far().stderr, "said it", explained, 60)
+                self._await(lambda: is_read(fifo), "read the FIFO", explained, 60)
+                self.assertIn("for ever", self.assertFinding(explained.so_far(), id, "error").what)
+                TALLY["failures foreseen"] += 1
+                self.assert_refused(row)
 
     def test_a_deps_json_that_is_not_there_is_fine(self):
         row = Row("deps.json missing", make=lambda folder: (folder / DEPS).unlink())
@@ -284,7 +338,19 @@ class SingleFile(FailuresTest):
         for row in SINGLE:
             with self.subTest(row.name):
                 row = dataclasses.replace(row, command=("./aspnetapp",), make=replace_by_single_file,
-                                          variables={"DOTNET_ROOT": self.dotnet.resolve().parent, **row.variables})
+                                          variables={"DOTNET_ROOT": ROOT, **row.variables})
+                self.assert_dies_and_is_explained(row)
+                self.assert_refused(row)
+
+    def test_one_that_was_not_copied_whole_is_known(self):
+        for missing in 100, 2000, 20000:
+            with self.subTest(missing=missing):
+                def cut(folder: Path) -> None:
+                    replace_by_single_file(folder)
+                    os.truncate(folder / "aspnetapp", SINGLE_FILE.stat().st_size - missing)
+
+                row = Row(f"{missing} bytes missing", "PS438", (159, 139, -signal.SIGSEGV), command=("./aspnetapp",),
+                          make=cut, variables={"DOTNET_ROOT": ROOT})
                 self.assert_dies_and_is_explained(row)
                 self.assert_refused(row)
 
@@ -294,7 +360,7 @@ class SingleFile(FailuresTest):
         os.chown(own, UNPRIVILEGED_UID, UNPRIVILEGED_UID)
         for variables in {"HOME": own}, {EXTRACT: own / "a/b"}:
             row = Row(f"extracts {len(variables)}", command=("./aspnetapp",), make=replace_by_single_file,
-                      variables={"DOTNET_ROOT": self.dotnet.resolve().parent, **variables})
+                      variables={"DOTNET_ROOT": ROOT, **variables})
             app = self.start_row(row, "validate")
             self.await_output(app, "Application started.")
             self.assertSilent(app.so_far())
@@ -344,6 +410,11 @@ class Surroundings(FailuresTest):
         app = self.start_row(dataclasses.replace(row, variables={}), "explain")
         self.await_output(app, "Application started.")
         self.assertSilent(app.so_far())
+
+    def test_https_needs_a_home_directory(self):
+        row = Row("no home", "PS321", ABORTED, "The home directory of the current user could not be determined",
+                  stage=NOBODY_ELSE, make=make_certificate, variables={**HTTPS, "HOME": None})
+        self.assert_dies_and_is_explained(row)
 
     def test_https_needs_openssl(self):
         row = Row("no OpenSSL", "PS432", ABORTED, "No usable version of libssl was found",

@@ -245,6 +245,8 @@ def _places() -> Iterator[Start]:
     yield Start("apphost", command=("./aspnetapp",))
     yield Start("apphost by its path", command=("{}/aspnetapp",), directory="/")
     yield Start("apphost by a link", command=("./link",), prepare=lambda folder: (folder / "link").symlink_to("aspnetapp"))
+    yield Start("apphost with another name", command=("./server",),
+                prepare=lambda folder: (folder / "aspnetapp").rename(folder / "server"))
     yield Start("dll by a link", command=("dotnet", "link.dll"),
                 prepare=lambda folder: (folder / "link.dll").symlink_to("aspnetapp.dll"))
     yield Start("no deps.json", prepare=lambda folder: (folder / "aspnetapp.deps.json").unlink())
