@@ -226,9 +226,11 @@ Analysis analyse(const system::System& system, const Start& start, const Request
   add_findings(analysis.diagnosis, old_port::check(situation), options);
   add_findings(analysis.diagnosis,
                host_files::check(system, analysis.app, command, request.lookup.path, start.environment), options);
-  if (running == nullptr && !options.assume) {
+  if (!options.assume) {
     add_findings(analysis.diagnosis, signals::check(system, options.mode), options);
-    add_findings(analysis.diagnosis, surroundings::check(system, facts), options);
+    add_findings(analysis.diagnosis,
+                 running == nullptr ? surroundings::check(system, facts) : surroundings::check_limits(system, facts),
+                 options);
   }
   std::vector<Finding> invalid = request.invocation.invalid;
   if (options.mode == options::Mode::validate && options.check == options::Check::no) {

@@ -176,6 +176,14 @@ class Writer {
   void say_placeholder(const kestrel::Endpoint& endpoint, std::string_view text) {
     const bool unfilled = address::has_placeholder(text);
     const std::string setting = name_setting(s_.input, endpoint.source);
+    if (is_relative_socket(endpoint.text)) {
+      add(Id::placeholder, Severity::warning,
+          fmt::format("{} is no unix socket, since its path does not begin with '/': .NET takes it for port {}", setting,
+                      endpoint.target.port),
+          fmt::format("'unix' is then the name of a host, and '{}' a port that is no number", quote(text)), "",
+          "write the whole path, as http://unix:/run/app/app.sock");
+      return;
+    }
     const std::string what =
         unfilled ? fmt::format("{} has a placeholder that nobody filled in, and .NET takes it for port {}", setting,
                                endpoint.target.port)
@@ -184,6 +192,12 @@ class Writer {
     add(Id::placeholder, Severity::warning, what,
         fmt::format("'{}' is no integer: .NET then uses the default port of the scheme without a word", quote(text)),
         "", how_to_fill_in(unfilled && text.contains('$')));
+  }
+
+  /// "http://unix:app.sock": only "unix:/" makes a socket of it (BindingAddress.cs).
+  static bool is_relative_socket(std::string_view text) {
+    const std::size_t host = text.find("://");
+    return host != std::string_view::npos && config::fold(text.substr(host + 3, 5)) == "UNIX:";
   }
 
   [[nodiscard]] std::string how_to_fill_in(bool is_variable) const {
@@ -602,13 +616,34 @@ class Writer {
     if (failure.exception.message.starts_with("Invalid url: ")) {
       return "write it with scheme and port, as http://+:8080";
     }
-    if (failure.exception.message.contains("(Parameter 'port')")) return "write a port from 0 to 65535";
+    return remedy_for_message(failure.exception.message);
+  }
+
+  /// What the texts of .NET mean for what is to be done.
+  static std::string remedy_for_message(std::string_view message) {
+    static constexpr std::array<std::pair<std::string_view, std::string_view>, 8> kRemedies{{
+        {"(Parameter 'port')", "write a port from 0 to 65535"},
+        {"domain sockets", "name a shorter path: the kernel takes at most 107 bytes for a unix socket"},
+        {"is missing the required 'Url' parameter",
+         "give the endpoint an address (Kestrel__Endpoints__NAME__Url=http://+:8080), or take its other settings out"},
+        {"HTTPS-only", "take that setting out, or write the endpoint's Url with https"},
+        {"Dynamic port binding", "write 127.0.0.1 in place of localhost, or name a port"},
+        {"Unrecognized scheme", "begin it with http:// or https://"},
+        {"A path base", "take out what follows the port; a path is set by UsePathBase() in the app's code"},
+        {"Named pipes", "name a port or a unix socket: http://+:8080, http://unix:/run/app/app.sock"},
+    }};
+    for (const auto& [text, remedy] : kRemedies) {
+      if (message.contains(text)) return std::string(remedy);
+    }
     return "correct it where it is set";
   }
 
   void say_failure(const kestrel::Failure& failure, Severity severity, const std::string& builders, bool is_prevented) {
     // The message of an exception with causes says nothing more than what was said.
     std::string why = failure.exception.causes.empty() ? quote(failure.exception.message) : "";
+    if (failure.fault == kestrel::Fault::content_root && why.starts_with('/')) {
+      why = fmt::format("there is no directory '{}'", why);
+    }
     for (const std::string& cause : failure.exception.causes) why += (why.empty() ? "" : " <- ") + quote(cause);
     add(id_of(failure.fault), severity,
         fmt::format("{} {}{}", culprit_of(failure),

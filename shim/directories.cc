@@ -7,6 +7,15 @@
 
 namespace portshim::directories {
 
+int create_error(const system::System& system, const std::string& directory) {
+  const auto status = system.status(directory);
+  if (!status) return status.error().code;
+  if (status->type != system::FileType::directory) return ENOTDIR;
+  if (const auto allowed = system.writable(directory); !allowed) return allowed.error().code;
+  const auto allowed = system.executable(directory);
+  return allowed ? 0 : allowed.error().code;
+}
+
 int make_error(const system::System& system, std::string path) {
   bool is_parent = false;
   for (;; path = path::folder_of(path), is_parent = true) {
@@ -14,11 +23,8 @@ int make_error(const system::System& system, std::string path) {
     const auto status = system.status(path);
     if (!status && status.error().code == ENOENT && path != "/" && path != ".") continue;
     if (!status) return status.error().code;
-    if (status->type != system::FileType::directory) return ENOTDIR;
-    if (!is_parent) return 0;
-    if (const auto allowed = system.writable(path); !allowed) return allowed.error().code;
-    const auto allowed = system.executable(path);
-    return allowed ? 0 : allowed.error().code;
+    if (!is_parent && status->type == system::FileType::directory) return 0;
+    return create_error(system, path);
   }
 }
 

@@ -7,6 +7,9 @@
 
 namespace portshim::directories {
 
+/// errno of making a file in the directory; 0 where this process may do so.
+[[nodiscard]] int create_error(const system::System& system, const std::string& directory);
+
 /// errno of making the directory `path` and those above it that are missing; 0 where this process may do so, or the
 /// directory is there. ENOTDIR where something else is in the way. Nothing is made.
 [[nodiscard]] int make_error(const system::System& system, std::string path);

@@ -14,6 +14,7 @@
 #include <string_view>
 #include <utility>
 
+#include "shim/directories.h"
 #include "shim/environment.h"
 #include "shim/listener.h"
 #include "shim/path.h"
@@ -106,11 +107,9 @@ std::optional<Problem> find_problem(const system::System& system, const std::str
                    .next = "remove it, or name another path"};
   }
   const std::string folder = path::folder_of(path);
-  const auto there = system.status(folder);
-  if (there && there->type != FileType::directory) return folder_problem(folder, ENOTDIR, uid);
-  const auto writable = system.can_create_in(folder);
-  if (writable || writable.error().code == ENOSYS) return std::nullopt;
-  return folder_problem(folder, writable.error().code, uid);
+  const int error = directories::create_error(system, folder);
+  if (error == 0 || error == ENOSYS) return std::nullopt;
+  return folder_problem(folder, error, uid);
 }
 
 /// DESIGN's rule over builders.

@@ -9,6 +9,7 @@
 #include <utility>
 
 #include "shim/utf8.h"
+#include "shim/words.h"
 
 namespace portshim::finding {
 
@@ -90,6 +91,8 @@ constexpr std::array kTable{
     Entry{Id::cut_off, "a program or single file ends before all that it says it holds: it was not copied whole"},
     Entry{Id::child_signal_ignored, "SIGCHLD is ignored: the app would wait for ever for processes that it starts"},
     Entry{Id::stop_signals_blocked, "signals that stop the app are blocked: it would not stop before it is killed"},
+    Entry{Id::invalid_value,
+          "a setting has a value that .NET cannot convert, as a log level that it does not know: it ends the app"},
     Entry{Id::not_supervised, "--init: portshim cannot stay as the parent; the app starts without one"},
     Entry{Id::host_failed, "--init: the .NET host could not start the app; what its exit code means"},
     Entry{Id::aborted, "--init: COMMAND aborted (SIGABRT), as .NET does after an unhandled exception"},
@@ -149,10 +152,6 @@ std::string take_printable(std::string_view& text) {
   return character.code == utf8::kReplacement ? "\uFFFD" : std::string(bytes);
 }
 
-constexpr bool is_number(std::string_view text) {
-  return !text.empty() && std::ranges::all_of(text, [](char c) { return '0' <= c && c <= '9'; });
-}
-
 /// The length of the user info (with its '@') in what follows "://", 0 when there is none. RFC 3986 ends the authority
 /// at '/', '?' or '#', but people forget to escape these in passwords: where the "port" is no number, the text before a
 /// later '@' is taken for such a password. Rather too much is masked than too little.
@@ -161,7 +160,7 @@ std::size_t user_info_length(std::string_view text) {
   auto at = authority.rfind('@');
   if (at == std::string_view::npos) {
     const auto colon = authority.rfind(':');
-    if (colon == std::string_view::npos || is_number(authority.substr(colon + 1))) return 0;
+    if (colon == std::string_view::npos || words::is_number(authority.substr(colon + 1))) return 0;
     at = text.rfind('@');
   }
   return at == std::string_view::npos ? 0 : at + 1;
@@ -193,6 +192,58 @@ std::size_t distance(std::string_view a, std::string_view b) {
   return row.back();
 }
 
+// Each URL reaches up to the next "://", so that every byte is looked at a constant number of times.
+std::string mask_user_info_of_urls(std::string_view text) {
+  constexpr std::string_view kBorder = "://";
+  std::string masked;
+  auto border = text.find(kBorder);
+  while (border != std::string_view::npos) {
+    masked += text.substr(0, border + kBorder.size());
+    text.remove_prefix(border + kBorder.size());
+    border = text.find(kBorder);
+    const std::size_t secret = user_info_length(text.substr(0, border));
+    if (secret == 0) continue;
+    masked += "***@";
+    text.remove_prefix(secret);
+    if (border != std::string_view::npos) border -= secret;
+  }
+  return masked.append(text);
+}
+
+/// True for a name that a secret is given by: "Password", "AccountKey", "access_token".
+bool names_secret(std::string_view name) {
+  constexpr std::array<std::string_view, 10> kEnds{"password", "passwd", "pwd",    "pw",        "pass",
+                                                   "secret",   "token",  "apikey", "signature", "sig"};
+  constexpr std::array<std::string_view, 3> kKeys{"accountkey", "accesskey", "key"};
+  std::string word;
+  for (const char c : name) {
+    if (c != '_' && c != '-' && c != ' ') word += lower(c);
+  }
+  return std::ranges::find(kKeys, word) != kKeys.end() ||
+         std::ranges::any_of(kEnds, [&](std::string_view end) { return word.ends_with(end); }) ||
+         word.ends_with("accesskey");
+}
+
+/// The text with the values of NAME=VALUE masked where the name is that of a secret, as in connection strings and
+/// queries. A value ends at ';' or '&'.
+std::string mask_secret_values(std::string_view text) {
+  constexpr std::string_view kBorders = ";&?,'\"/:=()[]{}";
+  std::string masked;
+  std::size_t equals = text.find('=');
+  std::size_t begin = 0;
+  for (; equals != std::string_view::npos; equals = text.find('=', begin)) {
+    const std::string_view before = text.substr(begin, equals - begin);
+    const std::size_t border = before.find_last_of(kBorders);
+    masked += text.substr(begin, equals + 1 - begin);
+    begin = equals + 1;
+    if (!names_secret(border == std::string_view::npos ? before : before.substr(border + 1))) continue;
+    const std::size_t end = std::min(text.find_first_of(";&", begin), text.size());
+    if (end > begin) masked += "***";
+    begin = end;
+  }
+  return masked.append(text.substr(begin));
+}
+
 }  // namespace
 
 std::span<const Entry> table() {
@@ -217,22 +268,8 @@ std::string_view to_string(Severity severity) {
   return "error";
 }
 
-// Each URL reaches up to the next "://", so that every byte is looked at a constant number of times.
-std::string mask_user_info(std::string_view text) {
-  constexpr std::string_view kBorder = "://";
-  std::string masked;
-  auto border = text.find(kBorder);
-  while (border != std::string_view::npos) {
-    masked += text.substr(0, border + kBorder.size());
-    text.remove_prefix(border + kBorder.size());
-    border = text.find(kBorder);
-    const std::size_t secret = user_info_length(text.substr(0, border));
-    if (secret == 0) continue;
-    masked += "***@";
-    text.remove_prefix(secret);
-    if (border != std::string_view::npos) border -= secret;
-  }
-  return masked.append(text);
+std::string mask_secrets(std::string_view text) {
+  return mask_secret_values(mask_user_info_of_urls(text));
 }
 
 std::string printable(std::string_view text) {
@@ -242,7 +279,7 @@ std::string printable(std::string_view text) {
 }
 
 std::string quote(std::string_view text) {
-  const std::string masked = mask_user_info(text);
+  const std::string masked = mask_secrets(text);
   std::string_view rest = masked;
   std::string result;
   while (!rest.empty()) {

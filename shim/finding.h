@@ -84,6 +84,7 @@ enum class Id : std::uint16_t {
   child_signal_ignored = 440,
   stop_signals_blocked = 441,
   // PS5xx supervise and guard
+  invalid_value = 442,
   not_supervised = 501,
   host_failed = 502,
   aborted = 503,
@@ -141,10 +142,11 @@ struct Entry {
 /// length.
 [[nodiscard]] std::string printable(std::string_view text);
 
-/// The text with the user info of URLs masked: "http://***@host".
-[[nodiscard]] std::string mask_user_info(std::string_view text);
+/// The text with what may be secret masked: the user info of URLs ("http://***@host"), and values by the name of a
+/// secret ("Password=***", "?token=***") up to the next ';' or '&'.
+[[nodiscard]] std::string mask_secrets(std::string_view text);
 
-/// Text from outside made fit for a message: user info of URLs masked ("http://***@host"), printable(), and cut at 256
+/// Text from outside made fit for a message: mask_secrets(), printable(), and cut at 256
 /// bytes at the border of a character or escape, with "..." after it.
 [[nodiscard]] std::string quote(std::string_view text);
 

@@ -13,6 +13,7 @@
 
 #include "shim/environment.h"
 #include "shim/host_json.h"
+#include "shim/words.h"
 
 namespace portshim::framework {
 namespace {
@@ -31,10 +32,6 @@ bool contains_name(const auto& range, const std::string& name) {
   return std::ranges::any_of(range, [&](const auto& one) { return one.name == name; });
 }
 
-bool is_number(std::string_view text) {
-  return !text.empty() && text.find_first_not_of(kDigits) == std::string_view::npos;
-}
-
 bool is_padded(std::string_view number) {
   return number.size() > 1 && number.front() == '0';
 }
@@ -42,7 +39,7 @@ bool is_padded(std::string_view number) {
 /// Digits without leading zeros, up to INT_MAX.
 std::optional<int> number(std::string_view text) {
   int value = 0;
-  if (!is_number(text) || is_padded(text)) return std::nullopt;
+  if (!words::is_number(text) || is_padded(text)) return std::nullopt;
   if (std::from_chars(text.data(), text.data() + text.size(), value).ec != std::errc()) return std::nullopt;
   return value;
 }
@@ -89,15 +86,15 @@ bool are_identifiers(std::string_view list, bool padding) {
   if (list.empty() || list.ends_with('.')) return false;
   while (!list.empty()) {
     const std::string_view one = take(list, '.');
-    if (!is_identifier(one) || (!padding && is_number(one) && is_padded(one))) return false;
+    if (!is_identifier(one) || (!padding && words::is_number(one) && is_padded(one))) return false;
   }
   return true;
 }
 
 /// Numbers by value and below words, words by ASCII. Both are identifiers, so numbers have no leading zeros.
 std::strong_ordering compare_identifiers(std::string_view a, std::string_view b) {
-  if (is_number(a) != is_number(b)) return is_number(b) <=> is_number(a);
-  if (is_number(a) && a.size() != b.size()) return a.size() <=> b.size();
+  if (words::is_number(a) != words::is_number(b)) return words::is_number(b) <=> words::is_number(a);
+  if (words::is_number(a) && a.size() != b.size()) return a.size() <=> b.size();
   return a <=> b;
 }
 

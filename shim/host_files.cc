@@ -283,6 +283,31 @@ std::optional<Finding> bad_deps_json(const system::System& system, const runtime
                  .next = problem->remedy};
 }
 
+/// Files that DOTNET_ADDITIONAL_DEPS names are read in the same way; folders, and what is not there, do no harm.
+std::optional<Finding> bad_additional_deps(const system::System& system, const runtime::App& app,
+                                           Environment environment) {
+  const std::string list = variable(environment, "DOTNET_ADDITIONAL_DEPS").value_or("");
+  if (!app.framework_dependent) return std::nullopt;
+  for (std::string_view rest = list; !rest.empty();) {
+    const std::string path(rest.substr(0, rest.find(':')));
+    rest.remove_prefix(std::min(path.size() + 1, rest.size()));
+    const auto status = system.status(path);
+    if (!status || status->type != system::FileType::regular) continue;
+    const auto text = system.read_file(path);
+    rapidjson::Document document;
+    const auto problem = text ? parse_problem(*text, document) : read_problem(system, path, text.error().code);
+    if (!problem) continue;
+    return Finding{.id = Id::deps_json,
+                   .severity = Severity::error,
+                   .what = fmt::format("DOTNET_ADDITIONAL_DEPS names '{}', which is not usable: {}", quote(path),
+                                       end_of(*problem, "host", "139, which is no segmentation fault")),
+                   .why = problem->text,
+                   .did = "",
+                   .next = "correct the file, or unset the variable"};
+  }
+  return std::nullopt;
+}
+
 // --- The assembly. ---
 
 /// Why the runtime does not take a file for a managed assembly; empty: it may be one. Only what its headers say for
@@ -292,11 +317,13 @@ std::string image_problem(std::string_view head, std::uint64_t size) {
   constexpr std::size_t kFileHeader = 24;  // signature and COFF header
   constexpr std::size_t kSection = 40;
   constexpr std::uint16_t kPe32Plus = 0x20B;
-  if (!head.starts_with("MZ")) return "it is no PE file, which every .NET assembly is";
+  constexpr const char* kNoAssembly = "it is no .NET assembly: those have the headers of a Windows PE file";
+  if (head.empty()) return "it is empty";
+  if (!head.starts_with("MZ")) return kNoAssembly;
   const auto pe = bytes::load<std::uint32_t>(head, kLfanew);
   if (!pe) return "it ends in its headers";
   if (*pe > head.size()) return *pe > size ? "it ends in its headers" : "";
-  if (head.substr(*pe, 4) != std::string_view("PE\0\0", 4)) return "it is no PE file, which every .NET assembly is";
+  if (head.substr(*pe, 4) != std::string_view("PE\0\0", 4)) return kNoAssembly;
   const auto count = bytes::load<std::uint16_t>(head, *pe + 6);
   const auto optional_size = bytes::load<std::uint16_t>(head, *pe + 20);
   const auto magic = bytes::load<std::uint16_t>(head, *pe + kFileHeader);
@@ -461,6 +488,7 @@ std::vector<Finding> check(const system::System& system, const runtime::App& app
   add(missing_library(system, app));
   add(bad_runtimeconfig(system, app, environment));
   add(bad_deps_json(system, app));
+  add(bad_additional_deps(system, app, environment));
   add(bad_assembly(system, app));
   add(bad_startup_hook(system, app, environment));
   add(no_extraction(system, app, path, environment));

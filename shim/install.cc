@@ -10,6 +10,7 @@
 #include <utility>
 
 #include "shim/lookup.h"
+#include "shim/path.h"
 
 namespace portshim::install {
 namespace {
@@ -108,12 +109,26 @@ Finding install(system::Control& system, const std::string& path) {
   if (const auto done = system.replace_file(target, *bytes, kMode); !done) {
     return refusal(target, quote(done.error().message()), advice(done.error().code));
   }
-  return {.id = Id::installed,
-          .severity = Severity::info,
-          .what = fmt::format("installed {} (portshim {})", quote(target), PORTSHIM_VERSION),
-          .why = "",
-          .did = "",
-          .next = ""};
+  Finding finding{.id = Id::installed,
+                  .severity = Severity::info,
+                  .what = fmt::format("installed {} (portshim {})", quote(target), PORTSHIM_VERSION),
+                  .why = "",
+                  .did = "",
+                  .next = ""};
+  const std::string_view name = path::last_component(target);
+  if (const auto mount = system.mount_flags(target); mount && mount->noexec) {
+    finding.severity = Severity::warning;
+    finding.what += ", where nothing can be executed";
+    finding.why = "the file system there is mounted noexec";
+    finding.next = "mount it without noexec, or copy portshim to another one";
+  } else if (!name.starts_with(kName)) {
+    finding.why = fmt::format("by a name that does not begin with 'portshim' it starts the real '{}' found elsewhere, and "
+                              "reads PORTSHIM variables alone",
+                              quote(name));
+    finding.next = fmt::format("nothing, if it is to stand in for '{}'; else give it a name that begins with 'portshim'",
+                               quote(name));
+  }
+  return finding;
 }
 
 }  // namespace portshim::install

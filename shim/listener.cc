@@ -64,10 +64,6 @@ bool has_open(const System& system, const std::string& descriptors, const std::s
   return false;
 }
 
-bool is_number(std::string_view text) {
-  return !text.empty() && std::ranges::all_of(text, [](char c) { return '0' <= c && c <= '9'; });
-}
-
 std::optional<std::string> find_process(const System& system, const std::string& inode) {
   const auto names = system.list("/proc");
   if (!names) return std::nullopt;
@@ -75,7 +71,7 @@ std::optional<std::string> find_process(const System& system, const std::string&
   std::size_t links_left = kMostLinks;
   for (const std::string& pid : *names) {
     const std::string folder = "/proc/" + pid;
-    if (!is_number(pid) || !has_open(system, folder + "/fd", link, links_left)) continue;
+    if (!words::is_number(pid) || !has_open(system, folder + "/fd", link, links_left)) continue;
     const std::string name = system.read_part(folder + "/comm", 0, 64).value_or("a process");
     return fmt::format("{} (pid {})", std::string_view(name).substr(0, name.find('\n')), pid);
   }

@@ -51,6 +51,25 @@ std::string start_time_of(const System& system, pid_t pid) {
   return words.size() > kBehindName ? std::string(words[kBehindName]) : "";
 }
 
+/// The line of a limit: its name, soft and hard limit, and units (fs/proc/base.c, proc_pid_limits).
+std::optional<system::Limit> parse_limit(std::string_view text, system::Resource resource) {
+  std::string_view name = "Max open files";
+  if (resource == system::Resource::file_size) name = "Max file size";
+  if (resource == system::Resource::processes) name = "Max processes";
+  const std::size_t begin = text.find(name);
+  if (begin == std::string_view::npos) return std::nullopt;
+  const auto words = words::of(text.substr(begin + name.size(), text.find('\n', begin) - begin - name.size()));
+  if (words.size() < 2) return std::nullopt;
+  const auto value = [](std::string_view word) {
+    return word == "unlimited" ? system::Limit::kUnlimited : words::number<std::uint64_t>(word, 10);
+  };
+  return system::Limit{.soft = value(words[0]), .hard = value(words[1])};
+}
+
+bool is_member(std::uint64_t signals, int number) {
+  return number > 0 && number <= 64 && (signals >> static_cast<unsigned>(number - 1) & 1U) != 0;
+}
+
 /// Reads one process; `note` says of what may not be read.
 class Reading {
  public:
@@ -130,6 +149,8 @@ class Reading {
     const auto set = [&](std::string_view name, system::CapabilitySet& member) {
       if (words[0] == name) member = words::number<system::CapabilitySet>(words[1], 16);
     };
+    set("SigBlk:", process_.blocked_signals);
+    set("SigIgn:", process_.ignored_signals);
     set("CapInh:", capabilities.inheritable);
     set("CapPrm:", capabilities.permitted);
     set("CapEff:", capabilities.effective);
@@ -324,10 +345,6 @@ Result<void> View::readable(const std::string& path) const {
   return at(path, true, [&](const std::string& name) { return host_.readable(name); });
 }
 
-Result<void> View::can_create_in(const std::string& directory) const {
-  return at(directory, true, [&](const std::string& name) { return host_.can_create_in(name); });
-}
-
 Result<void> View::writable(const std::string& path) const {
   return at(path, true, [&](const std::string& name) { return host_.writable(name); });
 }
@@ -388,7 +405,12 @@ Result<std::vector<int>> View::try_binds(std::span<const system::BindAttempt> at
 }
 
 Result<system::Limit> View::limit(system::Resource resource) const {
-  return host_.limit(resource);
+  const std::string path = file_of(process_.pid, "limits");
+  const auto text = host_.read_file(path);
+  if (!text) return std::unexpected(text.error());
+  const auto limit = parse_limit(*text, resource);
+  if (!limit) return std::unexpected(system::Error{EINVAL, "read " + path});
+  return *limit;
 }
 
 Result<void> View::try_inotify() const {
@@ -400,11 +422,11 @@ Result<void> View::connect_to_socket(const std::string& path) const {
 }
 
 bool View::is_ignored(int signal) const {
-  return host_.is_ignored(signal);
+  return is_member(process_.ignored_signals, signal);
 }
 
 bool View::is_blocked(int signal) const {
-  return host_.is_blocked(signal);
+  return is_member(process_.blocked_signals, signal);
 }
 
 }  // namespace portshim::process

@@ -29,6 +29,8 @@ struct Process {
   bool directory_deleted = false;  ///< then `directory` is empty
   system::Ids ids;
   system::ProcessCapabilities capabilities;
+  std::uint64_t blocked_signals = 0;    ///< as a mask, bit n - 1 = signal n
+  std::uint64_t ignored_signals = 0;    ///< the same
   std::vector<Listener> listening;      ///< each address and port once, sorted by port
   bool listening_is_own = false;        ///< false: they are all of its network namespace, whoever holds them
   std::vector<std::string> unreadable;  ///< "environment: Permission denied"
@@ -52,7 +54,8 @@ struct Comparison {
 
 /// The system as the process sees it. Paths lead below its root, whatever links are on the way (openat2(2),
 /// RESOLVE_IN_ROOT); ids and capabilities are its own; trial binds and the files of /proc/sys/net are those of its
-/// network namespace. Permissions, limits and signals are those of this process.
+/// network namespace. Limits and signals are what /proc says of it (proc_pid_limits(5), proc_pid_status(5)), which may
+/// have changed since its start. Permissions are those of this process.
 class View final : public system::System {
  public:
   explicit View(const Process& process);
@@ -69,7 +72,6 @@ class View final : public system::System {
   [[nodiscard]] system::Result<system::FileStatus> status(const std::string& path, bool follow = true) const override;
   [[nodiscard]] system::Result<void> executable(const std::string& path) const override;
   [[nodiscard]] system::Result<void> readable(const std::string& path) const override;
-  [[nodiscard]] system::Result<void> can_create_in(const std::string& directory) const override;
   [[nodiscard]] system::Result<void> writable(const std::string& path) const override;
   [[nodiscard]] system::Result<std::vector<std::string>> list(const std::string& directory) const override;
   [[nodiscard]] system::Result<std::string> read_link(const std::string& path) const override;

@@ -8,7 +8,7 @@
 #include <array>
 #include <cerrno>
 #include <cstdint>
-#include <cstring>
+#include <iterator>
 #include <optional>
 #include <string_view>
 #include <utility>
@@ -332,6 +332,95 @@ std::optional<Finding> no_web_root(const system::System& system, const Facts& fa
   return std::nullopt;
 }
 
+// --- Values that cannot be converted. ---
+
+/// Boolean.TryParse: blanks around it do not count.
+bool is_boolean(std::string_view value) {
+  const std::string word = config::fold(address::trim(value));
+  return word == "TRUE" || word == "FALSE";
+}
+
+/// Enum.TryParse of LogLevel, which takes numbers too, and several names at a time.
+bool is_log_level(std::string_view value) {
+  constexpr std::array<std::string_view, 7> kLevels{"TRACE", "DEBUG",    "INFORMATION", "WARNING",
+                                                    "ERROR", "CRITICAL", "NONE"};
+  for (std::string_view rest = value;;) {
+    const std::size_t end = std::min(rest.find(','), rest.size());
+    const std::string_view one = address::trim(rest.substr(0, end));
+    const bool is_name = std::ranges::find(kLevels, config::fold(one)) != kLevels.end();
+    if (!is_name && !(end == value.size() && address::parse_int32(one))) return false;
+    if (end == rest.size()) return true;
+    rest.remove_prefix(end + 1);
+  }
+}
+
+/// The key that a variable sets, folded: "__" is ':' (EnvironmentVariablesConfigurationProvider.cs).
+std::string key_of(std::string_view name) {
+  std::string key = config::fold(name);
+  for (std::size_t at = key.find("__"); at != std::string::npos; at = key.find("__", at)) key.replace(at, 2, ":");
+  return key;
+}
+
+/// LoggerFilterConfigureOptions.cs: of variables without a prefix, which win over settings files.
+std::optional<Named> invalid_log_level(const hosting::Input& input) {
+  for (const std::string_view entry : input.environment) {
+    const std::size_t equals = std::min(entry.find('='), entry.size());
+    const std::string key = key_of(entry.substr(0, equals));
+    const bool is_level = key.starts_with("LOGGING:LOGLEVEL:") ||
+                          (key.starts_with("LOGGING:") && key.contains(":LOGLEVEL:"));
+    const std::string_view value = entry.substr(std::min(equals + 1, entry.size()));
+    if (is_level && !value.empty() && !is_log_level(value)) {
+      return Named{.by = std::string(entry.substr(0, equals)), .value = std::string(value)};
+    }
+  }
+  return std::nullopt;
+}
+
+std::optional<Finding> log_level(const hosting::Input& input) {
+  const auto invalid = invalid_log_level(input);
+  const bool overridden = std::ranges::any_of(
+      input.argv, [](const std::string& word) { return config::fold(word).contains("LOGGING:"); });
+  if (!invalid || overridden) return std::nullopt;
+  return Finding{.id = Id::invalid_value,
+                 .severity = Severity::warning,
+                 .what = fmt::format("{}={} is no log level: the app is likely to end at start with exit code 134",
+                                     quote(invalid->by), quote(invalid->value)),
+                 .why = fmt::format("System.InvalidOperationException: Configuration value '{}' is not supported; only "
+                                    "apps that replace .NET's own logging, as with Serilog, do not read it",
+                                    quote(invalid->value)),
+                 .did = "",
+                 .next = "write Trace, Debug, Information, Warning, Error, Critical or None"};
+}
+
+/// hostBuilder:reloadConfigOnChange (HostingHostBuilderExtensions.cs), which WebHost does not read.
+std::optional<Finding> reload_switch(const hosting::Input& input) {
+  const auto invalid = [&]() -> std::optional<Named> {
+    for (const std::string_view entry : input.environment) {
+      const std::size_t equals = std::min(entry.find('='), entry.size());
+      const std::string key = config::fold(entry.substr(0, equals));
+      const std::string_view value = entry.substr(std::min(equals + 1, entry.size()));
+      const bool is_it =
+          key == "DOTNET_HOSTBUILDER__RELOADCONFIGONCHANGE" || key == "ASPNETCORE_HOSTBUILDER__RELOADCONFIGONCHANGE";
+      if (is_it && !is_boolean(value)) return Named{std::string(entry.substr(0, equals)), std::string(value)};
+    }
+    return std::nullopt;
+  }();
+  const bool overridden = std::ranges::any_of(input.argv, [](const std::string& word) {
+    return config::fold(word).contains("HOSTBUILDER:RELOADCONFIGONCHANGE");
+  });
+  if (!invalid || overridden) return std::nullopt;
+  const bool certain = std::ranges::none_of(input.builders, [](hosting::Builder one) {
+    return one == hosting::Builder::wh || one == hosting::Builder::empty;
+  });
+  return Finding{.id = Id::invalid_value,
+                 .severity = certain ? Severity::error : Severity::warning,
+                 .what = fmt::format("{}={} is neither true nor false: the app {} at start with exit code 134",
+                                     quote(invalid->by), quote(invalid->value), certain ? "ends" : "is likely to end"),
+                 .why = "System.InvalidOperationException: Failed to convert configuration value",
+                 .did = "",
+                 .next = "write true or false, or unset it"};
+}
+
 // --- What the app starts without. ---
 
 /// profilepriv and profilinghelper.cpp: the variable for the machine first.
@@ -388,6 +477,16 @@ std::optional<Finding> no_diagnostics(const system::System& system, const Facts&
 
 }  // namespace
 
+std::vector<Finding> check_limits(const system::System& system, const Facts& facts) {
+  std::vector<Finding> out;
+  const runtime::App& app = facts.app;
+  if (!app.is_dotnet() || (app.kind == runtime::Kind::dotnet && app.assembly.empty())) return out;
+  for (auto& finding : {few_open_files(system), small_file_size(system, facts), few_processes(system)}) {
+    if (finding) out.push_back(*finding);
+  }
+  return out;
+}
+
 std::vector<Finding> check(const system::System& system, const Facts& facts) {
   std::vector<Finding> out;
   const auto add = [&out](std::optional<Finding> finding) {
@@ -398,12 +497,12 @@ std::vector<Finding> check(const system::System& system, const Facts& facts) {
       app.is_dotnet() && !app.assembly_missing && (app.kind == runtime::Kind::apphost || !app.assembly.empty());
   if (!starts) return out;
   if (!app.binds_nothing()) {
+    add(log_level(facts.input));
+    add(reload_switch(facts.input));
     add(no_inotify(system, facts));
     add(no_web_root(system, facts));
   }
-  add(few_open_files(system));
-  add(small_file_size(system, facts));
-  add(few_processes(system));
+  std::ranges::move(check_limits(system, facts), std::back_inserter(out));
   add(no_icu(system, facts));
   add(no_openssl(system, facts));
   add(no_home(system, facts));

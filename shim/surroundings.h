@@ -23,4 +23,7 @@ struct Facts {
 /// changes; warnings are likely, or the app runs without what they name. Nothing for COMMANDs of other kinds.
 [[nodiscard]] std::vector<finding::Finding> check(const system::System& system, const Facts& facts);
 
+/// Of this only what the limits of the process are too low for: of a process that is running too.
+[[nodiscard]] std::vector<finding::Finding> check_limits(const system::System& system, const Facts& facts);
+
 }  // namespace portshim::surroundings

@@ -497,10 +497,6 @@ Result<void> Linux::readable(const std::string& path) const {
   return check_access(path, R_OK);
 }
 
-Result<void> Linux::can_create_in(const std::string& directory) const {
-  return check_access(directory, W_OK | X_OK);
-}
-
 Result<void> Linux::writable(const std::string& path) const {
   return check_access(path, W_OK);
 }

@@ -120,8 +120,6 @@ class System {
   [[nodiscard]] virtual Result<void> executable(const std::string& path) const = 0;
   /// faccessat(2) with AT_EACCESS and R_OK.
   [[nodiscard]] virtual Result<void> readable(const std::string& path) const = 0;
-  /// faccessat(2) with AT_EACCESS, W_OK and X_OK: may this process make a file in that directory?
-  [[nodiscard]] virtual Result<void> can_create_in(const std::string& directory) const = 0;
   /// faccessat(2) with AT_EACCESS and W_OK.
   [[nodiscard]] virtual Result<void> writable(const std::string& path) const = 0;
   /// Names in a directory, unsorted, without "." and "..".
@@ -222,7 +220,6 @@ class Linux final : public Control {
   [[nodiscard]] Result<FileStatus> status(const std::string& path, bool follow = true) const override;
   [[nodiscard]] Result<void> executable(const std::string& path) const override;
   [[nodiscard]] Result<void> readable(const std::string& path) const override;
-  [[nodiscard]] Result<void> can_create_in(const std::string& directory) const override;
   [[nodiscard]] Result<void> writable(const std::string& path) const override;
   [[nodiscard]] Result<std::vector<std::string>> list(const std::string& directory) const override;
   [[nodiscard]] Result<std::string> read_link(const std::string& path) const override;

@@ -1,4 +1,4 @@
-// Words and numbers in the text files of /proc.
+// Words and numbers in texts, as those of /proc.
 #pragma once
 
 #include <algorithm>
@@ -19,6 +19,11 @@ inline std::vector<std::string_view> of(std::string_view line) {
     begin = line.find_first_not_of(kBlanks, end);
   }
   return out;
+}
+
+/// True for one digit or more and nothing else.
+constexpr bool is_number(std::string_view text) {
+  return !text.empty() && std::ranges::all_of(text, [](char c) { return '0' <= c && c <= '9'; });
 }
 
 /// 0 where the text is no number that fits.

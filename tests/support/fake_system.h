@@ -36,7 +36,6 @@ enum class Call : std::uint8_t {
   status,
   executable,
   readable,
-  can_create_in,
   writable,
   list,
   read_link,
@@ -225,14 +224,6 @@ class FakeSystem final : public system::Control {
     const auto found = look_up(Call::readable, "access", path);
     if (!found) return std::unexpected(found.error());
     if (!allows(nodes_.at(*found), 4)) return error("access", path, EACCES);
-    return {};
-  }
-
-  [[nodiscard]] system::Result<void> can_create_in(const std::string& directory) const override {
-    const auto found = look_up(Call::can_create_in, "access", directory);
-    if (!found) return std::unexpected(found.error());
-    const Node& node = nodes_.at(*found);
-    if (!allows(node, 2) || !allows(node, 1)) return error("access", directory, EACCES);
     return {};
   }
 

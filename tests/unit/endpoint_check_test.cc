@@ -100,7 +100,7 @@ TEST(UnixSocket, InAFolderOfSomebodyElseIsAnError) {
 
 TEST(UnixSocket, OnAReadOnlyFileSystemIsAnError) {
   Case c = socket_at("/run/app/k.sock");
-  c.system.fail(Call::can_create_in, "/run/app", EROFS);
+  c.system.fail(Call::writable, "/run/app", EROFS);
   EXPECT_THAT(c.only().why, HasSubstr("read-only"));
 }
 

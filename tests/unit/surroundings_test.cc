@@ -35,7 +35,7 @@ struct Case {
                    .major = 10,
                    .properties = std::map<std::string, std::string>{}};
 
-  Case() { system.file("/usr/lib/libicuuc.so.76", "").file("/usr/lib/libssl.so.3", ""); }
+  Case() : environment{"HOME=/"} { system.file("/usr/lib/libicuuc.so.76", "").file("/usr/lib/libssl.so.3", ""); }
 
   [[nodiscard]] std::vector<Id> ids() const {
     hosting::Input input{.environment = environment, .argv = {"dotnet", "App.dll"}, .builders = builders};

@@ -830,18 +830,18 @@ TEST_F(Files, ConnectTellsASocketThatSomebodyListensOnFromOneThatWasLeftBehind) 
   EXPECT_EQ(linux_.connect_to_socket("/" + std::string(107, 'x')).error().code, ENAMETOOLONG);
 }
 
-TEST_F(Files, AFolderSaysWhetherFilesCanBeMadeInIt) {
+TEST_F(Files, AFolderSaysWhetherItMayBeWrittenTo) {
   SKIP_UNLESS_ROOT();
   std::filesystem::create_directory(path("folder"));
   const int code = in_child([&] {
     chmod(folder_.c_str(), 0755);
     if (setresuid(kAppUser, kAppUser, kAppUser) != 0) return 1;
-    const auto denied = linux_.can_create_in(path("folder"));
-    const auto missing = linux_.can_create_in(path("missing"));
+    const auto denied = linux_.writable(path("folder"));
+    const auto missing = linux_.writable(path("missing"));
     return !denied && denied.error().code == EACCES && !missing && missing.error().code == ENOENT ? 0 : 2;
   });
   EXPECT_EQ(code, 0);
-  EXPECT_TRUE(linux_.can_create_in(path("folder")));
+  EXPECT_TRUE(linux_.writable(path("folder")));
 }
 
 // --- Signals. ---
