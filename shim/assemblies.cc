@@ -86,8 +86,8 @@ Files files_in_bundle(const system::System& system, const runtime::App& app, con
   if (entry == nullptr) return {};
   const bundle::File* deps = bundle::deps_json(*files);
   Files out{.open = {}, .entry = entry->path, .deps_json = deps == nullptr ? "" : deps->path};
-  out.open = [content = *content, files = *std::move(files)](const std::string& name)
-      -> std::expected<std::string, std::string> {
+  out.open = [content = *content,
+              files = *std::move(files)](const std::string& name) -> std::expected<std::string, std::string> {
     const bundle::File* file = bundle::find(files, name);
     if (file == nullptr) return std::unexpected("not in the bundle");
     return bundle::read_file(content, *file);

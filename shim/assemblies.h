@@ -20,8 +20,8 @@ struct Reading {
 /// Reads App.dll, or what is bundled in the single file `path`, and the project assemblies that its deps.json names.
 [[nodiscard]] Reading read(const system::System& system, const runtime::App& app, const std::string& path);
 
-/// True where one of the app's packages may give https its certificate: it names Kestrel's options for that. All of them
-/// are read.
+/// True where one of the app's packages may give https its certificate: it names Kestrel's options for that. All of
+/// them are read.
 [[nodiscard]] bool may_bring_certificate(const system::System& system, const runtime::App& app,
                                          const std::string& path);
 

@@ -13,7 +13,8 @@ namespace {
 constexpr std::uint32_t kMostFiles = 65536;
 constexpr std::size_t kLargestPath = 4096;  // PATH_MAX, as in the host
 constexpr std::size_t kLargestList = std::size_t{4} << 20U;
-constexpr std::uint32_t kKnownVersion = 6;  // that of .NET 6 to 10
+constexpr std::uint64_t kLeastHeader = 13 + 12 + 40;  // numbers, an id of 12 characters, places of files
+constexpr std::uint32_t kKnownVersion = 6;            // that of .NET 6 to 10
 constexpr std::uint64_t kLargestFile = std::uint64_t{64} << 20U;
 
 /// What `dotnet build` writes into an apphost where single-file publishing puts the bundle header's offset: the
@@ -137,9 +138,10 @@ std::expected<std::vector<File>, std::string> files(const elf::Content& content,
 }
 
 bool is_cut_off(const elf::Content& content, std::uint64_t header, std::uint64_t size) {
-  if (header >= size) return true;
   const Header read = read_header(content, header);
-  if (read.file_count == 0 || read.file_count > kMostFiles || read.major_version > kKnownVersion) return false;
+  // Nothing of a header that is not there can be read.
+  if (read.file_count == 0) return header >= size || size - header < kLeastHeader;
+  if (read.file_count > kMostFiles || read.major_version > kKnownVersion) return false;
   const auto list = files(content, read);
   return !list || std::ranges::any_of(*list, [&](const File& file) {
     const std::uint64_t stored = file.compressed_size != 0 ? file.compressed_size : file.size;

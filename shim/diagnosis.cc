@@ -178,8 +178,8 @@ class Writer {
     const std::string setting = name_setting(s_.input, endpoint.source);
     if (is_relative_socket(endpoint.text)) {
       add(Id::placeholder, Severity::warning,
-          fmt::format("{} is no unix socket, since its path does not begin with '/': .NET takes it for port {}", setting,
-                      endpoint.target.port),
+          fmt::format("{} is no unix socket, since its path does not begin with '/': .NET takes it for port {}",
+                      setting, endpoint.target.port),
           fmt::format("'unix' is then the name of a host, and '{}' a port that is no number", quote(text)), "",
           "write the whole path, as http://unix:/run/app/app.sock");
       return;
@@ -646,11 +646,12 @@ class Writer {
     }
     for (const std::string& cause : failure.exception.causes) why += (why.empty() ? "" : " <- ") + quote(cause);
     add(id_of(failure.fault), severity,
-        fmt::format("{} {}{}", culprit_of(failure),
-                    hangs(failure) ? "keeps the app waiting at start for ever, without a word"
-                    : is_prevented ? "would end the app at start, if its code did not set something else"
-                                   : "ends the app at start",
-                    (builders.empty() ? "" : ", with some builders") + (hangs(failure) ? "" : ": " + failure.exception.type)),
+        fmt::format(
+            "{} {}{}", culprit_of(failure),
+            hangs(failure) ? "keeps the app waiting at start for ever, without a word"
+            : is_prevented ? "would end the app at start, if its code did not set something else"
+                           : "ends the app at start",
+            (builders.empty() ? "" : ", with some builders") + (hangs(failure) ? "" : ": " + failure.exception.type)),
         fmt::format("{}{}", why, builders.empty() ? "" : " (with " + builders + ")"),
         severity == Severity::error && validates() ? nothing_done() : "", remedy_for(failure));
   }

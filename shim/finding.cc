@@ -237,7 +237,8 @@ std::string mask_secret_values(std::string_view text) {
     masked += text.substr(begin, equals + 1 - begin);
     begin = equals + 1;
     if (!names_secret(border == std::string_view::npos ? before : before.substr(border + 1))) continue;
-    const std::size_t end = std::min(text.find_first_of(";&", begin), text.size());
+    std::size_t end = std::min(text.find_first_of(";&", begin), text.size());
+    if (end == text.size() && end > begin && text.back() == '\'') --end;  // of a text that quotes it
     if (end > begin) masked += "***";
     begin = end;
   }

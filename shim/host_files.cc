@@ -81,7 +81,8 @@ std::optional<Problem> read_problem(const system::System& system, const std::str
   if (error == EINVAL && status && status->type == system::FileType::fifo) {
     return Problem{.text = "it is a FIFO, which waits for a writer", .remedy = remedy_for(error), .waits = true};
   }
-  return Problem{.text = error == EINVAL ? "it is no regular file" : system::describe(error), .remedy = remedy_for(error)};
+  return Problem{.text = error == EINVAL ? "it is no regular file" : system::describe(error),
+                 .remedy = remedy_for(error)};
 }
 
 // --- hostfxr. ---
@@ -382,7 +383,8 @@ std::optional<Problem> hook_problem(const system::System& system, const std::str
                    .remedy = "write the whole path"};
   }
   if (const auto status = system.status(hook); !status) {
-    return Problem{.text = system::describe(status.error().code), .remedy = "put the file there, or unset the variable"};
+    return Problem{.text = system::describe(status.error().code),
+                   .remedy = "put the file there, or unset the variable"};
   }
   return assembly_problem(system, hook);
 }
@@ -437,8 +439,9 @@ std::optional<std::pair<std::string, int>> extraction_problem(const system::Syst
     // A folder of the app's own, which an earlier start may have made.
     const int error = directories::make_error(system, *base + "/" + app.application);
     if (error == 0) return std::nullopt;
-    return std::pair(fmt::format("DOTNET_BUNDLE_EXTRACT_BASE_DIR={} cannot be made: {}", quote(*base), system::describe(error)),
-                     160);
+    return std::pair(
+        fmt::format("DOTNET_BUNDLE_EXTRACT_BASE_DIR={} cannot be made: {}", quote(*base), system::describe(error)),
+        160);
   }
   constexpr int kNoPlace = 159;
   const auto home = variable(environment, "HOME");

@@ -122,11 +122,12 @@ Finding install(system::Control& system, const std::string& path) {
     finding.why = "the file system there is mounted noexec";
     finding.next = "mount it without noexec, or copy portshim to another one";
   } else if (!name.starts_with(kName)) {
-    finding.why = fmt::format("by a name that does not begin with 'portshim' it starts the real '{}' found elsewhere, and "
-                              "reads PORTSHIM variables alone",
-                              quote(name));
-    finding.next = fmt::format("nothing, if it is to stand in for '{}'; else give it a name that begins with 'portshim'",
-                               quote(name));
+    finding.why = fmt::format(
+        "by a name that does not begin with 'portshim' it starts the real '{}' found elsewhere, and "
+        "reads PORTSHIM variables alone",
+        quote(name));
+    finding.next = fmt::format(
+        "nothing, if it is to stand in for '{}'; else give it a name that begins with 'portshim'", quote(name));
   }
   return finding;
 }

@@ -562,9 +562,10 @@ Failure explain_lookup(const System& system, const std::string& command, const l
   const char* const reason = lookup.skipped_itself ? "only portshim itself goes by that name" : "not found";
   const std::string next =
       lookup.skipped_itself
-          ? fmt::format("{}; a copy of portshim that is to be called by its own name must have one that begins with "
-                        "'portshim'",
-                        kCorrectCommand)
+          ? fmt::format(
+                "{}; a copy of portshim that is to be called by its own name must have one that begins with "
+                "'portshim'",
+                kCorrectCommand)
           : name_hint(system, command);
   return make_failure(Id::not_found, kNotFound, cannot_start(command, reason), describe_search(lookup, environment),
                       next);

@@ -644,9 +644,9 @@ std::string as_json(const Report& report) {
 std::string as_text(const Report& report, bool colour) {
   const Situation& s = report.situation;
   const bool is_off = s.options.mode == options::Mode::off;
-  std::string out = row("mode:", std::string(options::to_string(s.options.mode)) +
-                                     (is_off ? ", in which a start examines nothing: this is what explain would say"
-                                             : ""));
+  std::string out =
+      row("mode:", std::string(options::to_string(s.options.mode)) +
+                       (is_off ? ", in which a start examines nothing: this is what explain would say" : ""));
   if (report.running) out += row("process:", fmt::format("{}, running already", report.running->process.pid));
   out += row("identity:", describe_identity(s));
   out += row("floor:", describe_floor(s));
@@ -657,12 +657,14 @@ std::string as_text(const Report& report, bool colour) {
   for (const std::string& note : report.notes) out += row("note:", note);
   if (!s.predictions.empty()) out += list_endpoints(report, colour);
   if (report.running) out += list_listening(*report.running, !s.predictions.empty(), colour);
-  out += report.diagnosis.findings.empty() ? row("findings:", "none") : fmt::format("findings, as {} them:\n", is_off ? "explain would say" : "a start says");
+  out += report.diagnosis.findings.empty()
+             ? row("findings:", "none")
+             : fmt::format("findings, as {} them:\n", is_off ? "explain would say" : "a start says");
   for (const finding::Finding& finding : report.diagnosis.findings) out += log::as_text(finding, colour);
-  out += row("verdict:", report.diagnosis.refuse ? in_colour("refuse", Colour::red, colour) +
-                                                       ": PORTSHIM=validate would not start it (exit code 78), " +
-                                                       "the other modes would"
-                                                 : in_colour("start", Colour::green, colour));
+  out += row("verdict:", report.diagnosis.refuse
+                             ? in_colour("refuse", Colour::red, colour) +
+                                   ": PORTSHIM=validate would not start it (exit code 78), " + "the other modes would"
+                             : in_colour("start", Colour::green, colour));
   return out;
 }
 

@@ -213,8 +213,8 @@ bool has_search_options(const elf::Content& content, const elf::Headers& headers
 }
 
 /// The app's dll as building it wrote into its executable, a path from the folder of that; nothing where it is not
-/// found, as in what is no such executable. It takes the place of a hash, in a field of 1024 bytes (apphost/apphost.cpp,
-/// HostWriter.cs).
+/// found, as in what is no such executable. It takes the place of a hash, in a field of 1024 bytes
+/// (apphost/apphost.cpp, HostWriter.cs).
 std::optional<std::string> embedded_assembly(const elf::Content& content, const elf::Headers& headers) {
   using namespace std::string_view_literals;
   constexpr std::string_view kEnd = ".dll\0\0\0\0\0\0\0\0"sv;
@@ -254,8 +254,8 @@ void read_single_file(const system::System& system, const elf::Content& content,
 /// True where the file ends before what is to be loaded of it.
 bool is_program_cut_off(const elf::Headers& headers, std::uint64_t size) {
   return size != 0 && std::ranges::any_of(headers.segments, [size](const elf::Segment& segment) {
-    return segment.type == PT_LOAD && (segment.offset > size || segment.size > size - segment.offset);
-  });
+           return segment.type == PT_LOAD && (segment.offset > size || segment.size > size - segment.offset);
+         });
 }
 
 App other(std::span<const std::string> argv) {
@@ -289,7 +289,8 @@ std::optional<App> classify_apphost(const system::System& system, std::span<cons
 
   const HostOptions options = read_host_options(argv, 1, true);
   App app{.kind = Kind::apphost, .assembly = {}, .first_argument = options.end, .asp_net_core = {}, .major = {}};
-  app.application = header ? path::last_component(real) : without_extension(std::string(path::last_component(assembly)));
+  app.application =
+      header ? path::last_component(real) : without_extension(std::string(path::last_component(assembly)));
   app.base_directory = path::folder_of(real);
   app.host_options = options.framework;
   if (!found && !header) {

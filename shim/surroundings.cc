@@ -97,15 +97,17 @@ std::string size_text(std::uint64_t bytes) {
   return bytes % 1024 == 0 ? fmt::format("{} KiB", bytes / 1024) : fmt::format("{} bytes", bytes);
 }
 
-std::optional<Finding> few_open_files(const system::System& system) {
+std::optional<Finding> few_open_files(const system::System& system, const Facts& facts) {
   constexpr std::uint64_t kEnough = 256;  // an idle app has 180 files open, and up to 250 while it starts
+  constexpr std::uint64_t kNever = 40;    // at 50 the smallest app that there is (CreateEmptyBuilder) does not start
   // The runtime raises the soft limit to the hard one.
   const auto limit = system.limit(system::Resource::open_files);
   if (!limit || limit->hard >= kEnough) return std::nullopt;
+  const bool certain = limit->hard < kNever && facts.app.asp_net_core == true;
   return Finding{.id = Id::limit_open_files,
-                 .severity = Severity::warning,
-                 .what = fmt::format("the app may have only {} files open (RLIMIT_NOFILE), and may need 250 to start",
-                                     limit->hard),
+                 .severity = certain ? Severity::error : Severity::warning,
+                 .what = fmt::format("the app may have only {} files open (RLIMIT_NOFILE), and {} to start",
+                                     limit->hard, certain ? "needs more" : "may need 250"),
                  .why = "with too few .NET says that an assembly cannot be found, or ends with exit code 137",
                  .did = "",
                  .next = "raise the limit to 1024 or more (docker run --ulimit nofile=1024:1024)"};
@@ -113,19 +115,20 @@ std::optional<Finding> few_open_files(const system::System& system) {
 
 std::optional<Finding> small_file_size(const system::System& system, const Facts& facts) {
   constexpr std::uint64_t kEnough = std::uint64_t{8} << 20U;
+  constexpr std::uint64_t kPiece = std::uint64_t{64} << 10U;
   constexpr int kFirstWithDoubleMapping = 7;  // W^X is on by default since .NET 7
   const auto limit = system.limit(system::Resource::file_size);
   if (!limit || limit->soft >= kEnough || is_off(facts.input.environment, "EnableWriteXorExecute")) return std::nullopt;
   if (facts.app.major && *facts.app.major < kFirstWithDoubleMapping) return std::nullopt;
-  return Finding{
-      .id = Id::limit_file_size,
-      .severity = Severity::warning,
-      .what = fmt::format("files may be no larger than {} (RLIMIT_FSIZE): .NET is likely to crash, without a "
-                          "word",
-                          size_text(limit->soft)),
-      .why = "the limit counts for the memory too that it maps twice to keep code from being written to",
-      .did = "",
-      .next = "take the limit off (ulimit -f unlimited), or set DOTNET_EnableWriteXorExecute=0"};
+  // What is mapped twice comes in pieces of 64 KiB (executableallocator.cpp).
+  const bool certain = limit->soft < kPiece && facts.app.major;
+  return Finding{.id = Id::limit_file_size,
+                 .severity = certain ? Severity::error : Severity::warning,
+                 .what = fmt::format("files may be no larger than {} (RLIMIT_FSIZE): .NET {} crash, without a word",
+                                     size_text(limit->soft), certain ? "will" : "is likely to"),
+                 .why = "the limit counts for the memory too that it maps twice to keep code from being written to",
+                 .did = "",
+                 .next = "take the limit off (ulimit -f unlimited), or set DOTNET_EnableWriteXorExecute=0"};
 }
 
 /// The kernel leaves root and who holds one of two capabilities alone (kernel/fork.c, copy_process).
@@ -248,8 +251,7 @@ bool serves_https(const Facts& facts) {
 /// For the certificate's chain .NET opens the user's certificate store, in the home directory (PersistedFiles.cs).
 std::optional<Finding> no_home(const system::System& system, const Facts& facts) {
   const uid_t uid = system.ids().effective_uid;
-  if (!serves_https(facts) || variable(facts.input.environment, "HOME") ||
-      !directories::home_of(system, uid).empty())
+  if (!serves_https(facts) || variable(facts.input.environment, "HOME") || !directories::home_of(system, uid).empty())
     return std::nullopt;
   return Finding{.id = Id::no_home,
                  .severity = Severity::warning,
@@ -264,7 +266,8 @@ std::optional<Finding> no_home(const system::System& system, const Facts& facts)
 }
 
 std::optional<Finding> no_openssl(const system::System& system, const Facts& facts) {
-  if (!serves_https(facts) || names_library_folders(system) || may_have_library(system, facts, "libssl.so")) return std::nullopt;
+  if (!serves_https(facts) || names_library_folders(system) || may_have_library(system, facts, "libssl.so"))
+    return std::nullopt;
   return Finding{.id = Id::openssl_missing,
                  .severity = Severity::warning,
                  .what = "the library OpenSSL is not installed, and the app serves https: it is likely to end at start",
@@ -366,8 +369,8 @@ std::optional<Named> invalid_log_level(const hosting::Input& input) {
   for (const std::string_view entry : input.environment) {
     const std::size_t equals = std::min(entry.find('='), entry.size());
     const std::string key = key_of(entry.substr(0, equals));
-    const bool is_level = key.starts_with("LOGGING:LOGLEVEL:") ||
-                          (key.starts_with("LOGGING:") && key.contains(":LOGLEVEL:"));
+    const bool is_level =
+        key.starts_with("LOGGING:LOGLEVEL:") || (key.starts_with("LOGGING:") && key.contains(":LOGLEVEL:"));
     const std::string_view value = entry.substr(std::min(equals + 1, entry.size()));
     if (is_level && !value.empty() && !is_log_level(value)) {
       return Named{.by = std::string(entry.substr(0, equals)), .value = std::string(value)};
@@ -378,8 +381,8 @@ std::optional<Named> invalid_log_level(const hosting::Input& input) {
 
 std::optional<Finding> log_level(const hosting::Input& input) {
   const auto invalid = invalid_log_level(input);
-  const bool overridden = std::ranges::any_of(
-      input.argv, [](const std::string& word) { return config::fold(word).contains("LOGGING:"); });
+  const bool overridden =
+      std::ranges::any_of(input.argv, [](const std::string& word) { return config::fold(word).contains("LOGGING:"); });
   if (!invalid || overridden) return std::nullopt;
   return Finding{.id = Id::invalid_value,
                  .severity = Severity::warning,
@@ -481,7 +484,7 @@ std::vector<Finding> check_limits(const system::System& system, const Facts& fac
   std::vector<Finding> out;
   const runtime::App& app = facts.app;
   if (!app.is_dotnet() || (app.kind == runtime::Kind::dotnet && app.assembly.empty())) return out;
-  for (auto& finding : {few_open_files(system), small_file_size(system, facts), few_processes(system)}) {
+  for (auto& finding : {few_open_files(system, facts), small_file_size(system, facts), few_processes(system)}) {
     if (finding) out.push_back(*finding);
   }
   return out;

@@ -3,6 +3,7 @@
 import functools
 import json
 import os
+import resource
 import shutil
 import signal
 import subprocess
@@ -67,6 +68,13 @@ class ProcessTest(KestrelTest):
         return self.start(self.binary, f"--check={form}", f"--pid={pid}", *options, env=variables, stage=stage,
                           cwd=Path("/")).wait()
 
+    as_predicted = 0  # apps that listened where it was said
+
+    @classmethod
+    def tearDownClass(cls) -> None:
+        super().tearDownClass()
+        print(f"{cls.__name__}: {cls.as_predicted} running apps listen where it was predicted", flush=True)
+
     def assert_as_predicted(self, app: Process, ports: set[int], **how) -> dict:
         result = self.ask(app.pid, **how)
         self.assertSilent(result)
@@ -76,11 +84,13 @@ class ProcessTest(KestrelTest):
         self.assertEqual({one["port"] for one in report["listening"]}, ports, result)
         self.assertEqual([one for one in report["listening"] if not one["predicted"]], [], result)
         self.assertEqual(report["notListening"], [], result)
+        type(self).as_predicted += 1
         return report
 
 
 class Prediction(ProcessTest):
     def test_what_is_predicted_listens(self):
+        """That of every app of this class is counted."""
         for arguments, variables, files, ports in SETTINGS:
             with self.subTest(arguments=arguments, variables=variables, files=files):
                 for name, content in files.items():
@@ -115,6 +125,7 @@ class Prediction(ProcessTest):
                 self.assertEqual([one for one in report["listening"] if not one["predicted"]], [], report)
                 self.assertNotEqual(report["listening"], [])
                 self.assertEqual(report["notListening"], [])
+                type(self).as_predicted += 1
                 app.kill()
 
     def test_an_apphost_is_examined_too(self):
@@ -162,6 +173,26 @@ class Prediction(ProcessTest):
         self.assertIn("  http ANY:8080  ok here  ASPNETCORE_URLS\n", text)
         self.assertIn("it listens on:\n  [::]:8080  as predicted\n", text)
         self.assertTrue(text.endswith("verdict:   start\n"), text)
+
+
+class Inherited(ProcessTest):
+    """Limits and signals of the process, not of portshim."""
+
+    def findings(self, stage: Stage, asker: Stage = Stage()) -> list[tuple[str, str]]:
+        app = self.run_app(stage=as_uid(UNPRIVILEGED_UID) | Stage(namespace=self.denying) | stage,
+                           ASPNETCORE_URLS="http://+:8080")
+        report = self.ask(app.pid, stage=asker).json
+        app.kill()
+        return [(one["id"], one["severity"]) for one in report["findings"]]
+
+    def test_a_blocked_sigterm_is_its_own(self):
+        self.assertEqual(self.findings(Stage(blocked=(signal.SIGTERM,))), [("PS441", "warning")])
+        self.assertEqual(self.findings(Stage(), asker=Stage(blocked=(signal.SIGTERM,))), [])
+
+    def test_a_low_limit_is_its_own(self):
+        few = Stage(limits=((resource.RLIMIT_NOFILE, (250, 250)),))
+        self.assertEqual(self.findings(few), [("PS433", "warning")])
+        self.assertEqual(self.findings(Stage(), asker=few), [])
 
 
 class Identity(ProcessTest):

@@ -112,6 +112,10 @@ HOST = (
         variables={"DOTNET_ROOT": ROOT}),
     Row("renamed apphost without its dll", "PS411", 154, "does not exist", rename_apphost, ("./server",),
         variables={"DOTNET_ROOT": ROOT}),
+    Row("additional deps.json malformed", "PS420", 139, RESOLVER, containing("more.json", "{ bad"),
+        variables={"DOTNET_ADDITIONAL_DEPS": "/nope.json:more.json"}),
+    Row("reload switch", "PS442", ABORTED, "Failed to convert configuration value",
+        variables={"DOTNET_hostBuilder__reloadConfigOnChange": "maybe"}),
     Row("hook missing", "PS428", ABORTED, HOOK, variables={"DOTNET_STARTUP_HOOKS": "/nope.dll"}),
     Row("hook relative", "PS428", ABORTED, HOOK, variables={"DOTNET_STARTUP_HOOKS": "nope.dll"}),
     Row("hook no assembly", "PS428", ABORTED, HOOK, variables={"DOTNET_STARTUP_HOOKS": "/etc/passwd"}),
@@ -296,6 +300,9 @@ def limited(which: int, soft: int, hard: int | None = None) -> Stage:
 def limits() -> tuple[Row, ...]:
     return (
         Row("no inotify instance", "PS430", ABORTED, "the number of inotify instances", stage=without_inotify()),
+        Row("hardly any open files", "PS433", ABORTED, "Unhandled exception",
+            stage=limited(resource.RLIMIT_NOFILE, 32)),
+        Row("hardly any size", "PS434", (137, ABORTED, -signal.SIGSEGV), stage=limited(resource.RLIMIT_FSIZE, 16 << 10)),
         Row("few open files", "PS433", ABORTED, "Unhandled exception", stage=limited(resource.RLIMIT_NOFILE, 64)),
         Row("small files", "PS434", -signal.SIGSEGV, stage=limited(resource.RLIMIT_FSIZE, 100 << 10)),
         Row("few processes", "PS435", (137, ABORTED), stage=limited(resource.RLIMIT_NPROC, 12) | NOBODY_ELSE),
@@ -307,6 +314,12 @@ WEB_ROOT = (
     Row("web root by argument", "PS306", ABORTED, "System.UnauthorizedAccessException",
         command=("dotnet", DLL, "--webroot", "below")),
     Row("web root a file", "PS306", ABORTED, "System.IO.IOException", variables={"DOTNET_WEBROOT": "/etc/passwd"}),
+)
+
+VALUES = (
+    Row("log level", "PS442", ABORTED, "is not supported", variables={"Logging__LogLevel__Default": "Warn"}),
+    Row("log level of a provider", "PS442", ABORTED, "is not supported",
+        variables={"Logging__Console__LogLevel__Microsoft": "Info"}),
 )
 
 # The app starts, and does without something.
@@ -375,14 +388,16 @@ class Surroundings(FailuresTest):
                 self.assert_dies_and_is_explained(row)
         self.assertEqual(Path("/proc/sys/fs/inotify/max_user_instances").read_text(), machine)
 
-    def test_a_web_root_that_cannot_be_made_is_a_warning(self):
-        for row in WEB_ROOT:
+    def test_settings_that_are_likely_to_end_the_app_are_warnings(self):
+        for row in WEB_ROOT + VALUES:
             with self.subTest(row.name):
                 self.assert_dies_and_is_explained(row)
 
     def test_only_the_certain_one_is_refused(self):
-        certain, *likely = limits()
-        self.assert_refused(certain)
+        certain, likely = limits()[:3], limits()[3:]
+        for row in certain:
+            with self.subTest(row.name):
+                self.assert_refused(row)
         for row in likely:
             with self.subTest(row.name):
                 result = self.start_row(row, "validate").wait()

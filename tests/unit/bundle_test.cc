@@ -130,6 +130,23 @@ TEST(Bundle, AHostWithoutAHeaderIsNone) {
   EXPECT_EQ(Opened(other).offset, std::nullopt);
 }
 
+TEST(Bundle, IsCutOffWhereAnythingIsMissing) {
+  const std::string whole = bundle_with(kShop);
+  const auto is_cut_off = [](const std::string& file) {
+    FakeSystem system;
+    system.program("/app", file);
+    const auto content = elf::Content::open(system, "/app").value();
+    const auto offset = header_offset(content, elf::parse(content).value());
+    return offset && bundle::is_cut_off(content, *offset, file.size());
+  };
+  EXPECT_FALSE(is_cut_off(whole));
+  EXPECT_FALSE(is_cut_off(whole + "signature"));
+  for (std::size_t missing = 1; missing < whole.size() - host_with(0).size(); missing += 7) {
+    EXPECT_TRUE(is_cut_off(whole.substr(0, whole.size() - missing))) << missing;
+  }
+  EXPECT_FALSE(is_cut_off(bundle_with(kShop, {.major_version = 7}))) << "what is new is not judged";
+}
+
 TEST(Bundle, TheHeaderHasTheRuntimeconfigAndTheFlags) {
   const Opened bundle(bundle_with(kShop, {.flags = 1}));
   EXPECT_EQ(bundle.header.major_version, 6U);

@@ -23,5 +23,26 @@ TEST(Directories, CanBeMadeBelowTheNearestThatIsThereAndWritable) {
   EXPECT_EQ(make_error(system, "/nope"), EACCES);
 }
 
+TEST(Directories, TakeFilesWhereTheyAreWritableAndMayBeSearched) {
+  FakeSystem system;
+  system.cwd = "/own";
+  system.directory("/own", 0755, 1654, 1654).directory("/ro").directory("/sealed", 0600, 1654, 1654).file("/file", "");
+  EXPECT_EQ(create_error(system, "/own"), 0);
+  EXPECT_EQ(create_error(system, "."), 0);
+  EXPECT_EQ(create_error(system, "/ro"), EACCES);
+  EXPECT_EQ(create_error(system, "/sealed"), EACCES);
+  EXPECT_EQ(create_error(system, "/file"), ENOTDIR);
+  EXPECT_EQ(create_error(system, "/nope"), ENOENT);
+}
+
+TEST(Directories, OfAUserAreInTheirTable) {
+  FakeSystem system;
+  EXPECT_EQ(home_of(system, 1654), "");
+  system.file("/etc/passwd", "root:x:0:0:root:/root:/bin/sh\n\nbroken\napp:x:1654:1654::/home/app:/bin/false");
+  EXPECT_EQ(home_of(system, 0), "/root");
+  EXPECT_EQ(home_of(system, 1654), "/home/app");
+  EXPECT_EQ(home_of(system, 65), "");
+}
+
 }  // namespace
 }  // namespace portshim::directories

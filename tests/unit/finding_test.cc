@@ -24,6 +24,25 @@ std::string header() {
   return {std::istreambuf_iterator<char>(file), {}};
 }
 
+TEST(Quote, MasksValuesByTheNameOfASecret) {
+  EXPECT_EQ(quote("http://+:80;Password=a b"), "http://+:80;Password=***");
+  EXPECT_EQ(quote("http://+:80?pw=x&a=1"), "http://+:80?pw=***&a=1");
+  EXPECT_EQ(quote("Server=tcp:db,1433;User Id=app;Pwd=x=y;"), "Server=tcp:db,1433;User Id=app;Pwd=***;");
+  EXPECT_EQ(quote("Endpoint=sb://x/;SharedAccessKeyName=Root;SharedAccessKey=abc="),
+            "Endpoint=sb://x/;SharedAccessKeyName=Root;SharedAccessKey=***");
+  EXPECT_EQ(quote("AccountKey=abc;access_token=d;CLIENT-SECRET=e"),
+            "AccountKey=***;access_token=***;CLIENT-SECRET=***");
+  EXPECT_EQ(quote("Invalid url: 'Password=x'"), "Invalid url: 'Password=***'");
+  EXPECT_EQ(quote("password=secret token=other"), "password=***");
+}
+
+TEST(Quote, LeavesOtherNamesAndValuesReadable) {
+  for (const char* text : {"http://+:80?a=b", "ASPNETCORE_URLS=http://+:80;https://+:443", "--urls=http://+:80", "Key",
+                           "Password=", "monkey=1", "TOKENS=3", "a=1;b=2&c=3", "Password=;a=1", "=", "==;="}) {
+    EXPECT_EQ(quote(text), text);
+  }
+}
+
 TEST(FindingTable, HasOneRowForEveryIdOfTheHeaderInItsOrder) {
   const std::string text = header();
   const std::regex id(R"(\n  [a-z_]+ = ([0-9]{3}),)");

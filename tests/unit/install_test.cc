@@ -65,6 +65,20 @@ TEST_F(Install, AFileGetsTheNameThatIsGiven) {
   EXPECT_EQ(copied_to("/tools/shim"), mode_);
 }
 
+TEST_F(Install, ANameThatMakesItStandInForAnotherProgramIsExplained) {
+  EXPECT_THAT(install(system_, "/tools/dotnet").why, testing::HasSubstr("starts the real 'dotnet'"));
+  EXPECT_EQ(install(system_, "/tools/portshim-0.1").why, "");
+}
+
+TEST_F(Install, WhereNothingCanBeExecutedIsAWarning) {
+  system_.mount("/tools", {.noexec = true});
+  const Finding finding = install(system_, "/tools/portshim");
+  EXPECT_EQ(finding.id, Id::installed);
+  EXPECT_EQ(finding.severity, Severity::warning);
+  EXPECT_THAT(finding.why, testing::HasSubstr("noexec"));
+  EXPECT_EQ(copied_to("/tools/portshim"), mode_);
+}
+
 TEST_F(Install, InADirectoryItIsCalledPortshim) {
   EXPECT_EQ(install(system_, "/tools").what, "installed /tools/portshim (portshim " PORTSHIM_VERSION ")");
   EXPECT_EQ(install(system_, "/tools/").what, "installed /tools/portshim (portshim " PORTSHIM_VERSION ")");

@@ -2,6 +2,7 @@
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -49,7 +50,8 @@ void add_process(FakeSystem& system) {
       .file("/proc/17/status",
             "Name:\ta) "
             "b\nUid:\t1\t1654\t1\t1\nGid:\t2\t1655\t2\t2\nCapInh:\t0000000000000000\nCapPrm:\t0000000000000400\n"
-            "CapEff:\t0000000000000400\nCapBnd:\t00000000a80425fb\nCapAmb:\t0000000000000400\nNoNewPrivs:\t1\n")
+            "CapEff:\t0000000000000400\nCapBnd:\t00000000a80425fb\nCapAmb:\t0000000000000400\nNoNewPrivs:\t1\n"
+            "SigBlk:\t0000000000004000\nSigIgn:\t0000000000011000\n")
       .link("/proc/17/root", "/")
       .link("/proc/17/cwd", "/app")
       .link("/proc/17/exe", "/usr/share/dotnet/dotnet")
@@ -82,6 +84,18 @@ TEST(Process, IsReadFromProc) {
   EXPECT_EQ(process->capabilities.bounding, 0xa80425fbU);
   EXPECT_TRUE(process->capabilities.no_new_privileges);
   EXPECT_THAT(process->unreadable, IsEmpty());
+}
+
+TEST(Process, HasItsOwnSignals) {
+  FakeSystem system;
+  add_process(system);
+  const auto process = read(system, 17);
+  const View view(*process);
+  EXPECT_TRUE(view.is_blocked(SIGTERM));
+  EXPECT_FALSE(view.is_blocked(SIGINT));
+  EXPECT_TRUE(view.is_ignored(SIGPIPE));
+  EXPECT_TRUE(view.is_ignored(SIGCHLD));
+  EXPECT_FALSE(view.is_ignored(SIGTERM));
 }
 
 TEST(Process, ListensOnTheSocketsThatItHolds) {
@@ -298,6 +312,31 @@ TEST_F(ViewOfAnotherRoot, AllOtherQuestionsAreAnsweredToo) {
   EXPECT_EQ(view_->capabilities()->effective, linux_.capabilities()->effective);
   EXPECT_EQ(view_->elf_machine(), linux_.elf_machine());
   EXPECT_EQ(view_->why_no_trial(false), "");
+}
+
+TEST(Process, HasItsOwnLimits) {
+  const system::Linux linux_;
+  const pid_t child = fork();
+  if (child == 0) {
+    const rlimit few{.rlim_cur = 77, .rlim_max = 99};
+    setrlimit(RLIMIT_NOFILE, &few);
+    raise(SIGSTOP);
+    _exit(0);
+  }
+  siginfo_t info{};
+  waitid(P_PID, static_cast<id_t>(child), &info, WSTOPPED);
+  const auto process = read(linux_, child);
+  const View view(process.value());
+  const auto files = view.limit(system::Resource::open_files);
+  EXPECT_EQ(files->soft, 77U);
+  EXPECT_EQ(files->hard, 99U);
+  for (const auto resource : {system::Resource::file_size, system::Resource::processes}) {
+    EXPECT_EQ(view.limit(resource)->soft, linux_.limit(resource)->soft);
+    EXPECT_EQ(view.limit(resource)->hard, linux_.limit(resource)->hard);
+  }
+  kill(child, SIGKILL);
+  waitpid(child, nullptr, 0);
+  EXPECT_FALSE(view.limit(system::Resource::open_files));
 }
 
 TEST(Process, ThatHasEndedIsNotRunning) {

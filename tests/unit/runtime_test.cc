@@ -395,6 +395,55 @@ TEST(Runtime, ADamagedBundleIsABundleStill) {
   }
 }
 
+/// An app's executable, which names the dll that it starts.
+std::string apphost_for(const std::string& dll) {
+  return elf_with(std::string(8, '\0') + bundle_marker() + std::string(600, '\0') + dll + std::string(300, '\0'));
+}
+
+TEST(Runtime, AnExecutableOfAnAppMissesItsDll) {
+  FakeSystem system;
+  system.program("/srv/Shop", apphost_for("Shop.dll"));
+  App app = classify(system, Words{"/srv/Shop"}, "/srv/Shop", {});
+  EXPECT_EQ(app.kind, Kind::apphost);
+  EXPECT_EQ(app.assembly, "/srv/Shop.dll");
+  EXPECT_TRUE(app.assembly_missing);
+  system.link("/srv/Shop.dll", "/srv/Shop.dll");
+  EXPECT_TRUE(classify(system, Words{"/srv/Shop"}, "/srv/Shop", {}).assembly_missing) << "a loop";
+}
+
+TEST(Runtime, AnExecutableOfAnAppStartsItsDllWhateverItsOwnNameIs) {
+  FakeSystem system;
+  system.program("/srv/server", apphost_for("Shop.dll")).file("/srv/Shop.dll", "MZ");
+  system.file("/srv/Shop.runtimeconfig.json", kAspNet);
+  const App app = classify(system, Words{"/srv/server", "--urls", "x"}, "/srv/server", {});
+  EXPECT_EQ(app.kind, Kind::apphost);
+  EXPECT_EQ(app.assembly, "/srv/Shop.dll");
+  EXPECT_EQ(app.application, "Shop");
+  EXPECT_EQ(app.deps_json, "/srv/Shop.deps.json");
+  EXPECT_EQ(app.major, 9);
+  EXPECT_FALSE(app.assembly_missing);
+}
+
+TEST(Runtime, WhereAnExecutableNamesNoDllNothingIsKnown) {
+  FakeSystem system;
+  system.program("/x", elf_with(std::string(8, '\0') + bundle_marker() + std::string(64, 'h')));
+  EXPECT_EQ(classify(system, Words{"/x"}, "/x", {}).kind, Kind::other);
+  system.program("/long", apphost_for(std::string(1, '/') + std::string(400, 'x') + ".dll"));
+  EXPECT_EQ(classify(system, Words{"/long"}, "/long", {}).kind, Kind::other);
+  system.program("/plain", elf_with(std::string(600, '\0') + "Shop.dll" + std::string(300, '\0')));
+  EXPECT_EQ(classify(system, Words{"/plain"}, "/plain", {}).kind, Kind::other);
+}
+
+TEST(Runtime, AProgramThatEndsTooEarlyIsCutOff) {
+  const std::string whole = elf_with(std::string(5000, 'x'));
+  FakeSystem system;
+  system.program("/whole", whole).program("/cut", whole.substr(0, 5000));
+  EXPECT_FALSE(classify(system, Words{"/whole"}, "/whole", {}).is_cut_off);
+  const App app = classify(system, Words{"/cut"}, "/cut", {});
+  EXPECT_TRUE(app.is_cut_off);
+  EXPECT_EQ(app.kind, Kind::other);
+}
+
 TEST(Runtime, AnythingElseIsOther) {
   FakeSystem system;
   system.program("/bin/sh", elf_with(""))

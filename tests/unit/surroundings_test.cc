@@ -153,6 +153,69 @@ TEST(Surroundings, OpenSslIsMissedOnlyWhereHttpsIsPredicted) {
   EXPECT_THAT(c.ids(), ElementsAre(Id::openssl_missing));
 }
 
+TEST(Surroundings, HttpsNeedsAHomeDirectory) {
+  Case c;
+  c.environment.clear();
+  c.predictions.resize(1);
+  c.predictions[0].strict.endpoints.resize(1);
+  EXPECT_THAT(c.ids(), IsEmpty());
+  c.predictions[0].strict.endpoints[0].target.https = true;
+  EXPECT_THAT(c.ids(), ElementsAre(Id::no_home));
+  c.system.file("/etc/passwd", "app:x:1654:1654::/home/app:/bin/false\n");
+  EXPECT_THAT(c.ids(), IsEmpty());
+}
+
+TEST(Surroundings, OnlyValuesThatCannotBeConvertedAreNamed) {
+  Case c;
+  for (const char* good : {"Logging__LogLevel__Default=information", "Logging__LogLevel__Default= Debug ",
+                           "LOGGING__LOGLEVEL__Default=2", "Logging__Console__LogLevel__A=Debug,Error",
+                           "Logging__LogLevel__Default=", "Logging__Console__FormatterName=x", "LogLevel__Default=x"}) {
+    c.environment = {good};
+    EXPECT_THAT(c.ids(), IsEmpty()) << good;
+  }
+  for (const char* bad : {"Logging__LogLevel__Default=Warn", "logging__console__loglevel__Microsoft=Info",
+                          "Logging__LogLevel__Default=Debug,", "Logging__LogLevel__Default=1,2x"}) {
+    c.environment = {bad};
+    EXPECT_THAT(c.ids(), ElementsAre(Id::invalid_value)) << bad;
+  }
+  c.arguments = {"--Logging:LogLevel:Default=Warning"};
+  EXPECT_THAT(c.ids(), IsEmpty()) << "it may be overridden";
+}
+
+TEST(Surroundings, ASwitchOfReloadingIsTrueOrFalse) {
+  Case c;
+  const auto severity = [&](const char* entry) {
+    const std::vector<std::string> environment{entry};
+    const hosting::Input input{.environment = environment, .argv = {"dotnet", "App.dll"}, .builders = c.builders};
+    const auto found = surroundings::check(c.system, {.app = c.app, .input = input, .predictions = c.predictions});
+    return found.empty() ? Severity::debug : found[0].severity;
+  };
+  EXPECT_EQ(severity("DOTNET_hostBuilder__reloadConfigOnChange= True "), Severity::debug);
+  EXPECT_EQ(severity("hostBuilder__reloadConfigOnChange=maybe"), Severity::debug);
+  EXPECT_EQ(severity("DOTNET_hostBuilder__reloadConfigOnChange=maybe"), Severity::error);
+  EXPECT_EQ(severity("ASPNETCORE_HOSTBUILDER__reloadConfigOnChange="), Severity::error);
+  c.builders.push_back(hosting::Builder::wh);
+  EXPECT_EQ(severity("DOTNET_hostBuilder__reloadConfigOnChange=1"), Severity::warning);
+}
+
+TEST(Surroundings, WithLimitsThisLowNoAppStarts) {
+  Case c;
+  const auto severity = [&] {
+    const hosting::Input input{.environment = c.environment, .argv = {"dotnet", "App.dll"}, .builders = c.builders};
+    const auto found = check_limits(c.system, {.app = c.app, .input = input, .predictions = c.predictions});
+    return found.empty() ? Severity::debug : found[0].severity;
+  };
+  EXPECT_EQ(severity(), Severity::debug);
+  c.system.limits[system::Resource::open_files] = {.soft = 64, .hard = 64};
+  EXPECT_EQ(severity(), Severity::warning);
+  c.system.limits[system::Resource::open_files] = {.soft = 16, .hard = 16};
+  EXPECT_EQ(severity(), Severity::error);
+  c.system.limits = {{system::Resource::file_size, {.soft = 0, .hard = 0}}};
+  EXPECT_EQ(severity(), Severity::error);
+  c.app.major = std::nullopt;
+  EXPECT_EQ(severity(), Severity::warning);
+}
+
 TEST(Surroundings, AProfilerIsLookedForOnlyWhereItIsSwitchedOn) {
   Case c;
   c.environment = {"CORECLR_PROFILER_PATH=/nope.so"};
