@@ -146,7 +146,7 @@ class Output(CheckTest):
 
     def test_text_is_read_in_half_a_minute(self):
         result = self.run_shim("--check", REWRITE, *APP, env={"ASPNETCORE_URLS": "http://+:80;http://127.0.0.1:5000"})
-        head, _, tail = result.stdout.partition("findings:\n")
+        head, _, tail = result.stdout.partition("findings, as a start says them:\n")
         self.assertEqual(head.splitlines(), [
             "mode:      rewrite",
             "identity:  uid 1654, gid 1654, without CAP_NET_BIND_SERVICE; net.ipv4.ip_unprivileged_port_start=1024",

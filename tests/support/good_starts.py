@@ -187,7 +187,7 @@ def _settings() -> Iterator[Start]:
             "roll forward": {"DOTNET_ROLL_FORWARD": "LatestMajor"},
             "startup assembly": {"ASPNETCORE_PREVENTHOSTINGSTARTUP": "true"},
             "https port without https": {"ASPNETCORE_HTTPS_PORT": "443"},
-            "log levels": {"Logging__LogLevel__Default": " information ", "Logging__LogLevel__Microsoft": "2",
+            "log levels": {"Logging__LogLevel__Default": " information ", "Logging__LogLevel__System": "2",
                            "Logging__Console__LogLevel__Default": "debug,error"},
             "reload": {"DOTNET_hostBuilder__reloadConfigOnChange": " True "},
             "additional deps.json that is missing": {"DOTNET_ADDITIONAL_DEPS": "/nope.json"},
