@@ -6,10 +6,12 @@ find_package(RapidJSON REQUIRED)
 find_path(LIBCAP_INCLUDE_DIR sys/capability.h REQUIRED)
 find_library(LIBCAP_LIBRARY NAMES libcap.a cap REQUIRED)
 
-add_library(portshim_fmt INTERFACE)
-target_link_libraries(portshim_fmt INTERFACE fmt::fmt-header-only)
+# Our own build of fmt's library (shim/fmt.cc).
+add_library(portshim_fmt STATIC shim/fmt.cc)
+target_include_directories(portshim_fmt SYSTEM PUBLIC $<TARGET_PROPERTY:fmt::fmt-header-only,INTERFACE_INCLUDE_DIRECTORIES>)
+target_link_libraries(portshim_fmt PRIVATE portshim_options_common)
 # Without this fmt pulls in std::locale, which costs 0.6 MB in a static binary.
-target_compile_definitions(portshim_fmt INTERFACE FMT_STATIC_THOUSANDS_SEPARATOR=',')
+target_compile_definitions(portshim_fmt PUBLIC FMT_STATIC_THOUSANDS_SEPARATOR=',')
 
 add_library(portshim_boost INTERFACE)
 target_link_libraries(portshim_boost INTERFACE Boost::program_options)
