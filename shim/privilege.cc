@@ -228,7 +228,8 @@ Trial Trial::run(const system::System& system, const Identity& identity, const s
   if (!answers.empty()) ask(system, identity, answers);
   Trial trial;
   // What stayed unknown too: nobody asks for it again.
-  for (const Target& target : targets) trial.set(target, is_tried(target) ? combine(target, answers) : Verdict::unknown);
+  for (const Target& target : targets)
+    trial.set(target, is_tried(target) ? combine(target, answers) : Verdict::unknown);
   return trial;
 }
 
