@@ -292,8 +292,9 @@ std::optional<Finding> bad_additional_deps(const system::System& system, const r
   for (std::string_view rest = list; !rest.empty();) {
     const std::string path(rest.substr(0, rest.find(':')));
     rest.remove_prefix(std::min(path.size() + 1, rest.size()));
+    // What has another name is taken for a folder (deps_resolver.cpp).
     const auto status = system.status(path);
-    if (!status || status->type != system::FileType::regular) continue;
+    if (!path.ends_with(".deps.json") || !status || status->type != system::FileType::regular) continue;
     const auto text = system.read_file(path);
     rapidjson::Document document;
     const auto problem = text ? parse_problem(*text, document) : read_problem(system, path, text.error().code);
