@@ -351,7 +351,8 @@ bool is_log_level(std::string_view value) {
     const std::size_t end = std::min(rest.find(','), rest.size());
     const std::string_view one = address::trim(rest.substr(0, end));
     const bool is_name = std::ranges::find(kLevels, config::fold(one)) != kLevels.end();
-    if (!is_name && !(end == value.size() && address::parse_int32(one))) return false;
+    const bool is_number = end == value.size() && address::parse_int32(one);
+    if (!is_name && !is_number) return false;
     if (end == rest.size()) return true;
     rest.remove_prefix(end + 1);
   }
@@ -484,7 +485,7 @@ std::vector<Finding> check_limits(const system::System& system, const Facts& fac
   std::vector<Finding> out;
   const runtime::App& app = facts.app;
   if (!app.is_dotnet() || (app.kind == runtime::Kind::dotnet && app.assembly.empty())) return out;
-  for (auto& finding : {few_open_files(system, facts), small_file_size(system, facts), few_processes(system)}) {
+  for (const auto& finding : {few_open_files(system, facts), small_file_size(system, facts), few_processes(system)}) {
     if (finding) out.push_back(*finding);
   }
   return out;
