@@ -468,7 +468,7 @@ class Writer {
     if (is_overridden(decision)) return;
     out_.refuse = true;
     add(Id::immovable, Severity::error, what_low(decision), situation::why_low(s_, decision.low.targets),
-        "nothing: " + why_immovable(decision), remedy_of(decision));
+        "nothing: " + why_immovable(decision), remedy_of(decision) + situation::by_guard(s_, decision.low.targets));
   }
 
   // ---- What .NET itself will answer --------------------------------------------------------------------------------

@@ -74,10 +74,13 @@ std::string did(const Situation& s) {
          "http without options, and what is configured stays as it is";
 }
 
-std::string remedy(const Situation& s, const Call& call, const std::vector<std::uint16_t>& new_ports) {
+std::string remedy(const Situation& s, const Call& call, const std::vector<Target>& targets,
+                   const std::vector<std::uint16_t>& new_ports) {
   constexpr std::string_view kCode = "take the port out of the code, and set ASPNETCORE_HTTP_PORTS";
-  if (call.kind == Kind::socket) return "change the code: no setting of ASP.NET Core reaches it";
-  if (!s.code.lever) return fmt::format("no setting is known that moves it alone: {}", kCode);
+  if (call.kind == Kind::socket)
+    return "change the code: no setting of ASP.NET Core reaches it" + situation::by_guard(s, targets);
+  if (!s.code.lever)
+    return fmt::format("no setting is known that moves it alone: {}{}", kCode, situation::by_guard(s, targets));
   const std::string lost = call.has_options ? " (what the call configures beside the port is lost)" : "";
   if (s.code.lever_used)
     return fmt::format("send traffic, probes, HEALTHCHECK and self calls to {}; better, {}", situation::join(new_ports),
@@ -119,7 +122,7 @@ void say_low(const Situation& s, std::size_t index, std::vector<Finding>& out) {
                  .why = fmt::format("{}; the call was read from the app's code, and may never be reached",
                                     situation::why_low(s, targets)),
                  .did = call.kind == Kind::socket ? "" : did(s),
-                 .next = remedy(s, call, new_ports)});
+                 .next = remedy(s, call, targets, new_ports)});
   if (s.code.lever_used && call.kind != Kind::socket) {
     for (const Target& target : targets) say_taken(s, call, target, out);
   }

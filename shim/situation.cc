@@ -171,6 +171,16 @@ std::string why_low(const Situation& s, const std::vector<Target>& targets) {
   return fmt::format("{}; {}", why_not_effective(s.identity), sysctl(s.identity));
 }
 
+std::string by_guard(const Situation& s, const std::vector<Target>& targets) {
+  const bool denied = std::ranges::all_of(
+      targets, [&](const Target& target) { return address::has_port(target) && target.port < s.identity.port_start; });
+  if (!denied || works_here(s, targets)) return "";
+  const bool moves = s.options.guard == options::Guard::redirect || s.options.guard == options::Guard::strict;
+  return moves ? fmt::format("; --guard={} moves the bind call itself",
+                             s.options.guard == options::Guard::strict ? "strict" : "redirect")
+               : "; until then PORTSHIM_GUARD=redirect moves the bind call itself";
+}
+
 std::string unless_code(const Situation& s) {
   if (!s.code.complete) return "; all this unless the app sets its ports in code";
   const bool adds =

@@ -92,4 +92,8 @@ struct LikelyEndpoint {
 /// "; all this unless the app sets its ports in code", where that is not known to be untrue.
 [[nodiscard]] std::string unless_code(const Situation& situation);
 
+/// "; until then PORTSHIM_GUARD=redirect moves the bind call itself", of targets that no setting moves; empty where the
+/// kernel would let the app bind one of them, for then --guard does nothing.
+[[nodiscard]] std::string by_guard(const Situation& situation, const std::vector<address::Target>& targets);
+
 }  // namespace portshim::situation

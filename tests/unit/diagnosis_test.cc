@@ -210,7 +210,10 @@ TEST(Diagnosis, WhereNoChangeIsRightForEveryBuilderTheyAreNamed) {
   EXPECT_EQ(finding.did,
             "nothing: no change is right for every builder that the app may use; with wab 10, slim 10 it would change "
             "something else");
-  EXPECT_EQ(finding.next, "change the file: appsettings.A.json: Urls=http://+:8080");
+  EXPECT_EQ(
+      finding.next,
+      "change the file: appsettings.A.json: Urls=http://+:8080; until then PORTSHIM_GUARD=redirect moves the bind call "
+      "itself");
   // And before it is tried, it is not promised.
   c.options.mode = Mode::explain;
   EXPECT_THAT(c.find(Id::low_port).next,
@@ -548,7 +551,7 @@ TEST(DiagnosisOfCode, ItIsNoReasonToRefuse) {
 
 TEST(DiagnosisOfCode, WhereNoSettingMovesItThatIsSaid) {
   EXPECT_THAT(with_code({listen_any(80), use_urls("http://*:5000")}).find(Id::code_port).next,
-              HasSubstr("no setting is known that moves it"));
+              AllOf(HasSubstr("no setting is known that moves it"), HasSubstr("PORTSHIM_GUARD=redirect")));
 }
 
 TEST(DiagnosisOfCode, RewriteOfCodeSetsTheLever) {
@@ -567,15 +570,20 @@ TEST(DiagnosisOfCode, RewriteOfCodeLeavesAloneWhatIsNotSafe) {
   EXPECT_THAT(c.find(Id::code_port).next, HasSubstr("what the call configures beside the port is lost"));
 }
 
-TEST(DiagnosisOfCode, ASocketBesideKestrelIsMovedByNothing) {
-  const Finding finding =
-      with_code({{.kind = code::Kind::socket,
-                  .api = "TcpListener",
-                  .arguments = "IPAddress.Any, 25",
-                  .target = {.https = false, .bind = address::Bind::any, .address = {}, .port = 25}}})
-          .find(Id::code_port);
-  EXPECT_THAT(finding.what, HasSubstr("TcpListener(IPAddress.Any, 25) asks for port 25"));
-  EXPECT_EQ(finding.next, "change the code: no setting of ASP.NET Core reaches it");
+TEST(DiagnosisOfCode, ASocketBesideKestrelIsMovedByTheGuardAlone) {
+  Case c = with_code({{.kind = code::Kind::socket,
+                       .api = "TcpListener",
+                       .arguments = "IPAddress.Any, 25",
+                       .target = {.https = false, .bind = address::Bind::any, .address = {}, .port = 25}}});
+  EXPECT_THAT(c.find(Id::code_port).what, HasSubstr("TcpListener(IPAddress.Any, 25) asks for port 25"));
+  EXPECT_EQ(c.find(Id::code_port).next,
+            "change the code: no setting of ASP.NET Core reaches it; until then PORTSHIM_GUARD=redirect moves the bind "
+            "call itself");
+  c.options.guard = options::Guard::strict;
+  EXPECT_THAT(c.find(Id::code_port).next, HasSubstr("; --guard=strict moves the bind call itself"));
+  c.rules.verdict = [](const Target&) { return Verdict::allowed; };
+  EXPECT_EQ(c.find(Id::code_port).next, "change the code: no setting of ASP.NET Core reaches it")
+      << "where the kernel allows the port the guard does nothing";
 }
 
 TEST(DiagnosisOfCode, AConfiguredLowPortThatCodeOverridesIsNoReasonToRefuse) {
