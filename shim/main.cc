@@ -22,8 +22,11 @@
 #include "shim/launch.h"
 #include "shim/leftovers.h"
 #include "shim/log.h"
+#include "shim/memory_events.h"
 #include "shim/options.h"
+#include "shim/path.h"
 #include "shim/policy.h"
+#include "shim/post_mortem.h"
 #include "shim/process.h"
 #include "shim/report.h"
 #include "shim/request.h"
@@ -315,11 +318,47 @@ int start_in_child(system::Control& system, const Start& start, const Request& r
   return start_app(system, its_start, request);
 }
 
-/// In the parent, until COMMAND ends: the exit code. `watch` may be null.
-int stay(system::Control& system, const Start& start, const options::Options& options, const supervise::Child& child,
-         supervise::Watch* watch) {
+/// The path as it is from any working directory.
+std::string from_anywhere(const system::System& system, const std::string& path) {
+  if (path.empty() || path.starts_with('/')) return path;
+  const auto directory = system.current_directory();
+  return directory ? *directory + "/" + path : path;
+}
+
+/// COMMAND is called dotnet, or has beside it what `dotnet publish` writes there.
+bool is_dotnet(const system::System& system, const std::string& path) {
+  return path::last_component(path) == "dotnet" || system.status(path + ".runtimeconfig.json").has_value() ||
+         system.status(path + ".dll").has_value();
+}
+
+/// Says why COMMAND ended, where that is worth a word.
+void explain_end(system::Control& system, const Start& start, const options::Options& options,
+                 const post_mortem::Facts& facts) {
+  const auto finding = post_mortem::explain(facts);
+  if (!finding) return;
+  say(system, start, options, std::array{*finding});
+  leave_reason(system, options, std::array{*finding});
+}
+
+/// In the parent, until COMMAND ends: the exit code. `guard` may be null.
+int stay(system::Control& system, const Start& start, const Request& request, const supervise::Child& child,
+         guard::Guard* guard) {
+  // The parent's working directory is going to be /.
+  options::Options options = request.options();
+  options.termination_log = from_anywhere(system, options.termination_log);
+  const std::string path = from_anywhere(system, request.lookup.path);
   if (const auto adopts = supervise::adopt_orphans(); !adopts) say_not_adopted(system, start, options, adopts.error());
-  const supervise::End end = supervise::supervise(child, options, watch);
+  const auto kills_before = memory_events::count_kills(system);
+  const supervise::End end = supervise::supervise(child, options, guard);
+  if (end.executed) {
+    explain_end(system, start, options,
+                {.command = start.argv[request.command],
+                 .status = end.status,
+                 .is_dotnet = is_dotnet(system, path),
+                 .kills_before = kills_before,
+                 .kills_after = memory_events::count_kills(system),
+                 .denied = guard == nullptr ? std::nullopt : guard->last_denied()});
+  }
   leftovers::end(child.signals.number(), options.grace);
   return supervise::exit_code(end, options);
 }
@@ -330,7 +369,7 @@ int supervise_app(system::Control& system, const Start& start, const Request& re
   const options::Options& options = request.options();
   const auto child = supervise::fork_child(
       inherited, [&, parent = getpid()] { return start_in_child(system, start, request, parent); });
-  if (child) return stay(system, start, options, *child, nullptr);
+  if (child) return stay(system, start, request, *child, nullptr);
   say_unsupervised(system, start, options, child.error());
   supervise::restore_signals(inherited);
   return start_app(system, start, request);
@@ -359,7 +398,7 @@ std::optional<int> guard_app(system::Control& system, const Start& start, const 
     ready = child ? guard.attach(*child) : std::unexpected(child.error());
     if (ready) {
       system.limit_waiting();
-      return stay(system, start, options, *child, &guard);
+      return stay(system, start, request, *child, &guard);
     }
     if (child) supervise::dismiss(*child);
   }

@@ -451,10 +451,36 @@ std::string suggestion(std::string_view text, Words words, std::string_view pref
   return word.empty() ? "" : fmt::format("; did you mean {}{}?", prefix, word);
 }
 
+/// "; did you mean TERM?" for the side of a pair that is no signal.
+std::string suggest_signal(std::string_view pair) {
+  const std::size_t colon = std::min(pair.find(':'), pair.size());
+  const std::string_view from = pair.substr(0, colon);
+  std::string_view wrong = signal_name::number_of(from) ? pair.substr(std::min(colon + 1, pair.size())) : from;
+  if (signal_name::number_of(wrong)) return "";
+  constexpr std::string_view kPrefix = "SIG";
+  if (equal_in_any_case(wrong.substr(0, kPrefix.size()), kPrefix)) wrong.remove_prefix(kPrefix.size());
+  return suggestion(wrong, signal_name::all());
+}
+
+/// "; wrong is TREM:INT; did you mean TERM?": the first pair of a list of signals or exit codes that is none.
+std::string describe_wrong_pair(std::string_view setting, std::string_view list) {
+  const bool of_signals = setting == "signal-map";
+  if (!of_signals && setting != "exit-map") return "";
+  std::map<int, int> pairs;
+  while (!list.empty()) {
+    const std::string_view item = list.substr(0, list.find(','));
+    const bool valid = of_signals ? add_pair(pairs, item, read_forwarded_signal, read_new_signal)
+                                  : add_pair(pairs, item, read_exit_code, read_exit_code);
+    if (!valid) return fmt::format("; wrong is {}{}", quote(item), of_signals ? suggest_signal(item) : "");
+    list.remove_prefix(std::min(item.size() + 1, list.size()));
+  }
+  return "";
+}
+
 /// Where the value comes from ("PORTSHIM", "--mode"), the value, and what it should have been.
 std::string describe_invalid(std::string_view origin, std::string_view text, const Setting& setting) {
-  return fmt::format("{}={} is not valid (valid: {}){}", origin, quote(text), setting.valid,
-                     suggestion(text, setting.near));
+  return fmt::format("{}={} is not valid (valid: {}){}{}", origin, quote(text), setting.valid,
+                     suggestion(text, setting.near), describe_wrong_pair(setting.name, text));
 }
 
 Finding refusal(Id id, std::string what, std::string next) {

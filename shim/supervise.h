@@ -50,9 +50,9 @@ struct Child {
   terminal::Terminal terminal;
 };
 
-/// Forks. In the child signal mask and dispositions are as portshim got them (the mask is `inherited`), `body` runs, and
-/// what it returns is the exit code. To be called with all signals blocked. SIGCHLD gets its default disposition in the
-/// parent: ignored, the kernel would reap in its place.
+/// Forks. In the child signal mask and dispositions are as portshim got them (the mask is `inherited`), `body` runs,
+/// and what it returns is the exit code. To be called with all signals blocked. SIGCHLD gets its default disposition in
+/// the parent: ignored, the kernel would reap in its place.
 [[nodiscard]] system::Result<Child> fork_child(SignalMask inherited, const std::function<int()>& body);
 
 /// Makes orphans among the descendants of this process its children (PR_SET_CHILD_SUBREAPER), which PID 1 gets anyway.

@@ -4,6 +4,8 @@
 #include <termios.h>
 #include <unistd.h>
 
+#include <cerrno>
+
 namespace portshim::terminal {
 
 using descriptor::Descriptor;
@@ -12,6 +14,7 @@ Terminal Terminal::open() {
   Terminal terminal;
   // O_NONBLOCK: nothing is read, and a serial line may wait for its carrier.
   terminal.descriptor_ = Descriptor(::open("/dev/tty", O_RDWR | O_CLOEXEC | O_NONBLOCK | O_NOCTTY));
+  if (terminal.descriptor() < 0 && errno == ENXIO) return terminal;  // there is none
   for (int standard = STDIN_FILENO; terminal.descriptor() < 0 && standard <= STDERR_FILENO; ++standard) {
     // Only the controlling terminal answers (ioctl_tty(2), TIOCGPGRP).
     if (tcgetpgrp(standard) < 0) continue;

@@ -9,6 +9,7 @@
 //   subject stubborn          as stay with one process that ignores SIGTERM
 //   subject exit CODE         ends with it
 //   subject signal N          ends by signal N
+//   subject eat               takes memory until it is killed
 //
 // Signals are taken by system calls, since the C library keeps 32 and 33 for itself. Linked statically.
 #define _GNU_SOURCE
@@ -141,6 +142,14 @@ static _Noreturn void end_by(int number) {
   for (;;) pause();
 }
 
+static _Noreturn void eat(void) {
+  enum { kPiece = 1 << 20 };
+  for (;;) {
+    char* const piece = malloc(kPiece);
+    if (piece != NULL) memset(piece, 1, kPiece);
+  }
+}
+
 int main(int argc, char** argv) {
   setvbuf(stdout, NULL, _IOLBF, 0);
   const char* const what = argc > 1 ? argv[1] : "";
@@ -152,5 +161,6 @@ int main(int argc, char** argv) {
   if (strcmp(what, "stubborn") == 0) return leave(1, (char*[]){"600", NULL}, ignore_term);
   if (strcmp(what, "exit") == 0) return number;
   if (strcmp(what, "signal") == 0) end_by(number);
+  if (strcmp(what, "eat") == 0) eat();
   return 2;
 }

