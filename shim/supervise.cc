@@ -270,8 +270,11 @@ Result<Child> fork_child(SignalMask inherited, const std::function<int()>& body)
     if (pid < 0) sigaction(SIGCHLD, &child_ended, nullptr);
     errno = code;
     if (pid < 0) return failure("fork");
-    return Child{
-        .pid = pid, .signals = *std::move(signals), .not_executed = std::move(mine), .terminal = std::move(terminal)};
+    return Child{.pid = pid,
+                 .signals = *std::move(signals),
+                 .not_executed = std::move(mine),
+                 .terminal = std::move(terminal),
+                 .child_ended = child_ended};
   }
   setpgid(0, 0);
   if (has_terminal) terminal.give_to(getpid());
@@ -300,6 +303,7 @@ void dismiss(const Child& child) {
   while (waitpid(child.pid, nullptr, 0) < 0 && errno == EINTR) {
   }
   child.terminal.take_back(child.pid);
+  sigaction(SIGCHLD, &child.child_ended, nullptr);
   // Its SIGCHLD is blocked as all signals are, and would wait for the app. What ended before is lost with it: an app
   // that has children from before its start finds them by waitpid(2).
   constexpr SignalMask kChild = bit_of(SIGCHLD);

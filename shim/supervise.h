@@ -3,6 +3,7 @@
 
 #include <sys/types.h>
 
+#include <csignal>
 #include <cstdint>
 #include <expected>
 #include <functional>
@@ -48,6 +49,7 @@ struct Child {
   descriptor::Descriptor
       not_executed;  ///< a byte comes out of it when `body` returned; its end, when execve(2) was done
   terminal::Terminal terminal;
+  struct sigaction child_ended{};  ///< the disposition of SIGCHLD that portshim got
 };
 
 /// Forks. In the child signal mask and dispositions are as portshim got them (the mask is `inherited`), `body` runs,
@@ -62,7 +64,7 @@ struct Child {
 /// `parent`, it is to name this process, in its place. LISTEN_PIDFDID, which would still be the parent's, is dropped.
 void rename_listen_pid(std::vector<std::string>& environment, pid_t parent);
 
-/// Waits for the end of a child that is to end by itself, as if it had never been.
+/// Waits for the end of a child that is to end by itself; then all is as before fork_child().
 void dismiss(const Child& child);
 
 /// How the app ended.

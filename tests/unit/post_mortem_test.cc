@@ -87,6 +87,15 @@ TEST(PostMortem, OfAnAbortPointsToTheExceptionWhereItIsDotnet) {
   EXPECT_EQ(explain(facts(SIGABRT | 0x80))->what, "dotnet aborted: SIGABRT (134)") << "with a core dump";
 }
 
+TEST(PostMortem, OfAnAbortNamesTheBindCallThatWasDenied) {
+  Facts denied = facts(SIGABRT);
+  denied.denied = "bind([::]:80)";
+  EXPECT_THAT(explain(denied)->why, HasSubstr("bind([::]:80) was denied"));
+  EXPECT_THAT(explain(denied)->next, HasSubstr("--guard=redirect"));
+  denied.status = exited(0);
+  EXPECT_EQ(id_of(denied), std::nullopt);
+}
+
 TEST(PostMortem, QuotesTheCommand) {
   Facts strange = facts(SIGSEGV);
   strange.command = "a\nb";
