@@ -1,35 +1,16 @@
 """--init: what portshim is sent reaches the app, and what is not the app's does not."""
 
-import ctypes
 import os
 import signal
-import struct
 
 import portshim_test
-from init_case import InitTest, children_of, status_of
+from init_case import SI_QUEUE, InitTest, children_of, kill, queue, status_of
 from portshim_test import Stage
 
-SI_USER, SI_QUEUE, SI_KERNEL = 0, -1, 128  # sigaction(2)
+SI_USER = 0  # sigaction(2)
 FORWARDED = sorted(set(range(1, 65)) - {signal.SIGKILL, signal.SIGSTOP, signal.SIGCHLD})
 # These a COMMAND that takes them down would not see come in the order sent, since they undo each other.
 OF_JOBS = {signal.SIGCONT, signal.SIGTSTP, signal.SIGTTIN, signal.SIGTTOU}
-
-_libc = ctypes.CDLL(None, use_errno=True)
-_SYS_RT_SIGQUEUEINFO = {"x86_64": 129, "aarch64": 138}[os.uname().machine]
-
-
-def kill(pid: int, number: int) -> None:
-    """kill(2), for the signals that Python does not know either."""
-    if _libc.kill(pid, number) != 0:
-        raise OSError(ctypes.get_errno(), f"kill {number}")
-
-
-def queue(pid: int, number: int, value: int, sender: int | None = None) -> None:
-    """sigqueue(3), by the system call."""
-    info = struct.pack("iiiiIIq", number, 0, SI_QUEUE, 0, os.getpid() if sender is None else sender, os.getuid(), value)
-    info = info.ljust(128, b"\0")
-    if _libc.syscall(_SYS_RT_SIGQUEUEINFO, pid, number, info) != 0:
-        raise OSError(ctypes.get_errno(), f"rt_sigqueueinfo {number}")
 
 
 class Forwarded(InitTest):

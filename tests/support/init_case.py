@@ -3,13 +3,34 @@
 from __future__ import annotations
 
 import contextlib
+import ctypes
 import os
+import struct
 import time
 from collections.abc import Callable
 from pathlib import Path
 
 import portshim_test
 from portshim_test import PortshimTest, Process, Text
+
+
+SI_QUEUE = -1  # sigaction(2)
+_libc = ctypes.CDLL(None, use_errno=True)
+_SYS_RT_SIGQUEUEINFO = {"x86_64": 129, "aarch64": 138}[os.uname().machine]
+
+
+def kill(pid: int, number: int) -> None:
+    """kill(2), for the signals that Python does not know either."""
+    if _libc.kill(pid, number) != 0:
+        raise OSError(ctypes.get_errno(), f"kill {number}")
+
+
+def queue(pid: int, number: int, value: int, sender: int | None = None) -> None:
+    """sigqueue(3), by the system call."""
+    info = struct.pack("iiiiIIq", number, 0, SI_QUEUE, 0, os.getpid() if sender is None else sender, os.getuid(), value)
+    info = info.ljust(128, b"\0")
+    if _libc.syscall(_SYS_RT_SIGQUEUEINFO, pid, number, info) != 0:
+        raise OSError(ctypes.get_errno(), f"rt_sigqueueinfo {number}")
 
 
 def status_of(pid: int) -> dict[str, str]:
