@@ -393,6 +393,17 @@ int let_go_on(int listener, std::uint64_t id) {
   return ioctl(listener, SECCOMP_IOCTL_NOTIF_SEND, &response) == 0 ? 0 : errno;
 }
 
+#ifndef SECCOMP_IOCTL_NOTIF_SET_FLAGS
+#define SECCOMP_IOCTL_NOTIF_SET_FLAGS SECCOMP_IOW(4, __u64)
+#define SECCOMP_USER_NOTIF_FD_SYNC_WAKE_UP (1UL << 0U)
+#endif
+
+/// App and guard take turns: neither need be woken on another processor, which takes twice as long. Since Linux 6.6;
+/// where it cannot be had, nothing else changes.
+void wake_on_this_processor(int listener) {
+  static_cast<void>(ioctl(listener, SECCOMP_IOCTL_NOTIF_SET_FLAGS, SECCOMP_USER_NOTIF_FD_SYNC_WAKE_UP));
+}
+
 /// Whether the thread is still in that call, and its number thus still its own.
 bool is_valid(int listener, std::uint64_t id) {
   return ioctl(listener, SECCOMP_IOCTL_NOTIF_ID_VALID, &id) == 0;
@@ -534,6 +545,7 @@ Result<void> Guard::attach(const supervise::Child& child) {
     return std::unexpected(Error{code, "answer to a bind call"});
   }
   drop_net_bind_service();
+  wake_on_this_processor(listener_.number());
   return {};
 }
 

@@ -357,7 +357,7 @@ int stay(system::Control& system, const Start& start, const Request& request, co
                  .is_dotnet = is_dotnet(system, path),
                  .kills_before = kills_before,
                  .kills_after = memory_events::count_kills(system),
-                 .denied = guard == nullptr ? std::nullopt : guard->last_denied()});
+                 .denied_bind = guard == nullptr ? std::nullopt : guard->last_denied()});
   }
   leftovers::end(child.signals.number(), options.grace);
   return supervise::exit_code(end, options);

@@ -93,16 +93,17 @@ Finding explain_kill(const Facts& facts, const std::string& what) {
 }
 
 Finding explain_abort(const Facts& facts, std::string what) {
-  if (facts.denied) {
-    return make(Id::aborted, std::move(what),
-                fmt::format("its {} was denied before, which .NET throws a SocketException for", *facts.denied),
-                "--guard=redirect lets such a call land on the new port; better, take the port out of the code");
-  }
   if (!facts.is_dotnet) {
     return make(Id::aborted, std::move(what), "it ended itself: the reason may be in its output above", "");
   }
-  return make(Id::aborted, std::move(what),
-              "as .NET does behind an exception that nobody caught, which is in its output above",
+  constexpr std::string_view kUncaught =
+      "as .NET does behind an exception that nobody caught, which is in its output above";
+  if (facts.denied_bind) {
+    return make(Id::aborted, std::move(what),
+                fmt::format("{}; the kernel had denied {}", kUncaught, *facts.denied_bind),
+                "if that is a SocketException: see what --guard says of the call");
+  }
+  return make(Id::aborted, std::move(what), std::string(kUncaught),
               "if that is a SocketException: PORTSHIM=explain says before the start which address cannot be bound and "
               "why, --guard=explain which call did it");
 }

@@ -16,7 +16,8 @@ struct Facts {
   /// Kills for want of memory in its cgroup, before it started and when it had ended; nothing where unreadable.
   std::optional<std::uint64_t> kills_before;
   std::optional<std::uint64_t> kills_after;
-  std::optional<std::string> denied = {};  ///< the last bind call that --guard saw denied, as "bind([::]:80)"
+  /// The last bind call that the kernel denied, as "bind([::]:80)", where --guard has seen one.
+  std::optional<std::string> denied_bind = {};
 };
 
 /// What to say of the end. Nothing where it tells enough itself: an exit code of the app, a signal that somebody sends

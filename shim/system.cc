@@ -387,7 +387,7 @@ ssize_t write_at_once(int descriptor, std::string_view text) {
   // pwritev2(2) takes what it only reads by a pointer to what may be written.
   const iovec part{.iov_base = const_cast<char*>(text.data()), .iov_len = text.size()};
   const ssize_t count = pwritev2(descriptor, &part, 1, -1, RWF_NOWAIT);
-  const bool has_none = count < 0 && (errno == EOPNOTSUPP || errno == ENOSYS || errno == EINVAL);
+  const bool has_none = count < 0 && (errno == EOPNOTSUPP || errno == ENOSYS || errno == EPERM || errno == EINVAL);
   return has_none ? ::write(descriptor, text.data(), text.size()) : count;
 }
 

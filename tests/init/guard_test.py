@@ -393,11 +393,12 @@ class Preconditions(GuardTest):
 
     def test_where_it_cannot_be_set_up_portshim_becomes_the_app_but_for_init(self):
         for options, is_child in (((), False), (("--init",), True)):
+            signals = Stage(ignored=(signal.SIGCHLD,), blocked=(signal.SIGUSR1,))
             process = self.start(self.binder, "refuse", "seccomp", str(errno.EINVAL), self.binary, "--guard=redirect",
-                                 *options, "--", self.probe, stage=self.stage)
+                                 *options, "--", self.probe, stage=self.stage | signals)
             probe = process.wait().probe
             self.assertEqual((probe.ppid if is_child else probe.pid), process.pid)
-            self.assertEqual(probe.blocked, [])
+            self.assertEqual((probe.ignored, probe.blocked), ([signal.SIGCHLD], [signal.SIGUSR1]))
 
     def test_a_kernel_without_wait_killable_guards_too(self):
         result = self.run_binds("tcp4,0.0.0.0,80", before=(self.binder, "refuse", "killable", str(errno.EINVAL)))
@@ -422,7 +423,7 @@ class Preconditions(GuardTest):
                                 "--guard=redirect", "--", self.binder, "constant", "80", stage=self.stage).wait()
             with self.subTest(files=files):
                 self.assertIn(result.stdout, ("8080\n", f"errno {errno.EACCES}\n", f"errno {errno.EBADF}\n"), result)
-                self.assertIn(self.ids(result), (["PS541"], ["PS531"]), result)
+                self.assertIn(self.ids(result), (["PS501"], ["PS541"], ["PS531"]), result)
 
 
 if __name__ == "__main__":

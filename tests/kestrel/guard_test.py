@@ -111,6 +111,8 @@ class Ends(GuardTest):
         self.assertEqual(result.code, 128 + signal.SIGABRT, result)
         self.assertIn(PERMISSION_DENIED, result.stderr)
         self.assertEqual(self.assertFinding(result, "PS530").what, "the app's bind([::]:80) is denied")
+        # Kestrel tries this one next.
+        self.assertIn("the kernel had denied bind(0.0.0.0:80)", self.assertFinding(result, "PS503", "error").why)
 
     def test_strict_dies_of_a_conflict_and_names_it(self):
         result = self.start_app("ListenAnyIP:80", "ListenAnyIP:8080", stage=self.unprivileged,

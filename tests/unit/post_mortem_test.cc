@@ -87,13 +87,11 @@ TEST(PostMortem, OfAnAbortPointsToTheExceptionWhereItIsDotnet) {
   EXPECT_EQ(explain(facts(SIGABRT | 0x80))->what, "dotnet aborted: SIGABRT (134)") << "with a core dump";
 }
 
-TEST(PostMortem, OfAnAbortNamesTheBindCallThatWasDenied) {
-  Facts denied = facts(SIGABRT);
-  denied.denied = "bind([::]:80)";
-  EXPECT_THAT(explain(denied)->why, HasSubstr("bind([::]:80) was denied"));
-  EXPECT_THAT(explain(denied)->next, HasSubstr("--guard=redirect"));
-  denied.status = exited(0);
-  EXPECT_EQ(id_of(denied), std::nullopt);
+TEST(PostMortem, AnAbortNamesTheBindThatWasDenied) {
+  Facts aborted = facts(SIGABRT);
+  EXPECT_THAT(explain(aborted)->next, HasSubstr("--guard=explain"));
+  aborted.denied_bind = "bind([::]:80)";
+  EXPECT_THAT(explain(aborted)->why, HasSubstr("the kernel had denied bind([::]:80)"));
 }
 
 TEST(PostMortem, QuotesTheCommand) {
