@@ -13,8 +13,10 @@
 #include <cerrno>
 #include <charconv>
 #include <csignal>
+#include <cstdint>
 #include <memory>
 #include <optional>
+#include <set>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -61,30 +63,43 @@ bool is_child(pid_t pid, pid_t parent) {
   return process && process->parent == parent;
 }
 
-/// The way from `pid` up to this process, both included; empty where it is no descendant. It is walked up and then down
-/// again: as long as a process has the same parent, that has not ended, and its number was nobody else's meanwhile.
-std::vector<pid_t> way_up(pid_t pid) {
+enum class Kin : std::uint8_t {
+  descendant,
+  child,    ///< a descendant whose parent this process is
+  unclear,  ///< processes on the way have ended meanwhile, and what they left has new parents
+  stranger,
+};
+
+/// What a process is to this one. The way up to here is walked up, and then down again: a process that has the same
+/// parent both times had it all the while, so the number of that parent was nobody else's.
+Kin kin_of(pid_t pid) {
   constexpr std::size_t kDeepest = 1U << 16U;
   std::vector<pid_t> way{pid};
-  while (way.back() != getpid() && way.size() < kDeepest) {
+  while (way.back() != getpid()) {
     const auto process = read_process(way.back());
-    if (!process || process->parent == 0) return {};
+    if (!process || way.size() > kDeepest) return way.size() == 1 ? Kin::stranger : Kin::unclear;
+    if (process->parent == 0) return Kin::stranger;
     way.push_back(process->parent);
   }
   for (std::size_t i = way.size() - 1; i > 0; --i) {
-    if (!is_child(way[i - 1], way[i])) return {};
+    if (!is_child(way[i - 1], way[i])) return Kin::unclear;
   }
-  return way;
+  return way.size() == 2 ? Kin::child : Kin::descendant;
 }
 
-/// False where it is no descendant of this process, or has ended.
-bool signal_descendant(pid_t pid, int signal) {
+/// What became of one process.
+struct Outcome {
+  bool sent = false;
+  bool unclear = false;
+};
+
+Outcome signal_descendant(pid_t pid, int signal) {
   const Descriptor file(static_cast<int>(syscall(SYS_pidfd_open, pid, 0)));
   const bool has_pidfd = file.number() >= 0 || errno == ESRCH;
-  const std::vector<pid_t> way = way_up(pid);
-  if (way.size() < 2) return false;
-  if (has_pidfd) return syscall(SYS_pidfd_send_signal, file.number(), signal, nullptr, 0) == 0;
-  return way.size() == 2 && kill(pid, signal) == 0;
+  const Kin kin = kin_of(pid);
+  if (kin == Kin::stranger || kin == Kin::unclear) return {.unclear = kin == Kin::unclear};
+  if (has_pidfd) return {.sent = syscall(SYS_pidfd_send_signal, file.number(), signal, nullptr, 0) == 0};
+  return {.sent = kin == Kin::child && kill(pid, signal) == 0};
 }
 
 /// Whether numbers in /proc are those that system calls take: it may be that of another PID namespace.
@@ -140,13 +155,21 @@ int signal_all(int signal) {
     kill(-1, signal);
     return -1;
   }
-  int found = 0;
-  for (const pid_t pid : list_processes()) {
-    const auto process = read_process(pid);
-    if (!process || process->state == 'Z' || pid == getpid()) continue;
-    if (signal_descendant(pid, signal)) ++found;
+  // Again until nothing is new: one that ends by the signal leaves its children to another parent meanwhile.
+  constexpr int kMostRounds = 100;
+  std::set<pid_t> signalled;
+  bool again = true;
+  for (int round = 0; again && round < kMostRounds; ++round) {
+    again = false;
+    for (const pid_t pid : list_processes()) {
+      const auto process = read_process(pid);
+      if (!process || process->state == 'Z' || pid == getpid() || signalled.contains(pid)) continue;
+      const Outcome outcome = signal_descendant(pid, signal);
+      if (outcome.sent) signalled.insert(pid);
+      again = again || outcome.sent || outcome.unclear;
+    }
   }
-  return found;
+  return static_cast<int>(signalled.size());
 }
 
 void end(int signals, std::chrono::milliseconds grace) {
@@ -157,7 +180,10 @@ void end(int signals, std::chrono::milliseconds grace) {
   if (grace.count() == 0) return;
   const auto end_of_grace = Clock::now() + grace;
   while (reap()) {
-    if (Clock::now() >= end_of_grace) return kill_all(signals);
+    if (Clock::now() >= end_of_grace) {
+      kill_all(signals);
+      return;
+    }
     await_signal(signals, end_of_grace);
   }
 }

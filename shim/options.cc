@@ -208,7 +208,7 @@ std::optional<std::chrono::milliseconds> read_seconds(std::string_view text) {
   const auto seconds = whole.empty() && point == 0 ? 0 : read_number<int>(whole, 0, kMostSeconds);
   const auto thousandths = read_number<int>(decimals, 0, 999);
   if (!seconds || !thousandths) return std::nullopt;
-  const std::chrono::milliseconds time{*seconds * 1000 + *thousandths};
+  const std::chrono::milliseconds time{(*seconds * 1000) + *thousandths};
   if (time > std::chrono::seconds{kMostSeconds}) return std::nullopt;
   return time;
 }

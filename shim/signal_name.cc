@@ -41,8 +41,9 @@ std::string upper(std::string_view text) {
 /// A decimal number without sign.
 std::optional<int> read_number(std::string_view text) {
   int number = 0;
-  const char* const end = text.data() + text.size();
-  const auto [stop, error] = std::from_chars(text.data(), end, number);
+  const char* const begin = text.data();
+  const char* const end = begin + text.size();
+  const auto [stop, error] = std::from_chars(begin, end, number);
   if (error != std::errc{} || stop != end || text.starts_with('-')) return std::nullopt;
   return number;
 }

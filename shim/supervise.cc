@@ -143,7 +143,7 @@ class Supervisor {
   }
 
   /// To the child, or to its process group, which it may have left.
-  void send(pid_t target, int signal) const {
+  static void send(pid_t target, int signal) {
     if (signal != 0 && kill(target, signal) != 0 && target < 0) kill(-target, signal);
   }
 
@@ -174,15 +174,19 @@ class Supervisor {
     const bool to_leader = (signal == SIGHUP || signal == SIGCONT) && getsid(0) == getpid();
     if (!to_leader && getpgid(child_.pid) == getpgrp()) return;  // the app has got it too
     if (child_.terminal.is_ours()) child_.terminal.give_to(child_.pid);
-    if (signal == SIGCONT) return go_on();
-    send(to_leader ? child_.pid : -child_.pid, mapped(signal));
+    if (signal == SIGCONT) {
+      go_on();
+    } else {
+      send(to_leader ? child_.pid : -child_.pid, mapped(signal));
+    }
   }
 
   /// SIGCONT: a shell has put portshim into the foreground or the background.
   void go_on() {
     if (child_.terminal.is_ours()) child_.terminal.give_to(child_.pid);
-    if (std::exchange(stopped_, false)) return send(-child_.pid, SIGCONT);
-    send(options_.group ? -child_.pid : child_.pid, mapped(SIGCONT));
+    const bool was_stopped = std::exchange(stopped_, false);
+    const bool to_group = was_stopped || options_.group;
+    send(to_group ? -child_.pid : child_.pid, was_stopped ? SIGCONT : mapped(SIGCONT));
   }
 
   /// The child has stopped, and portshim does too, as if both were one process.
@@ -190,7 +194,10 @@ class Supervisor {
     const Terminal& terminal = child_.terminal;
     const bool asks_for_terminal = signal == SIGTTIN || signal == SIGTTOU;
     stopped_ = true;
-    if (asks_for_terminal && terminal.is_ours()) return go_on();  // it was put into the foreground meanwhile
+    if (asks_for_terminal && terminal.is_ours()) {  // it was put into the foreground meanwhile
+      go_on();
+      return;
+    }
     const bool had_terminal = terminal.has_foreground(child_.pid);
     if (getpid() != 1) {
       terminal.take_back(child_.pid);

@@ -163,15 +163,15 @@ class Init:
             screen.expect("READY> ")
             screen.type(" ".join([*self.words, "cat\n"]))
             screen.type("one\n")
-            screen.expect("one\r\none\r\n", 3)
+            screen.expect("one\r\none\r\n", 10)
             screen.type(CTRL_Z)
-            screen.expect(r"Stopped .*\r\nREADY> ", 3)
+            screen.expect(r"Stopped .*\r\nREADY> ", 10)
             screen.type("fg\n")
             happens(lambda: screen.foreground() != screen.process.pid)
             screen.type("two\n")
-            screen.expect("two\r\n(.*\r\n)?two\r\n", 3)
+            screen.expect("two\r\n(.*\r\n)?two\r\n", 10)
             screen.type(CTRL_C)
-            screen.expect("READY> ", 3)
+            screen.expect("READY> ", 10)
             return "yes"
         except AssertionError:
             return "no"
@@ -183,10 +183,10 @@ class Init:
         screen = Screen(*UNSHARE, *self.words, "cat", env={"PATH": "/usr/bin:/bin:/usr/sbin:/sbin"})
         try:
             screen.type("one\n")
-            screen.expect("one\r\none\r\n", 3)
+            screen.expect("one\r\none\r\n", 10)
             screen.type(CTRL_Z)
             screen.type("two\n")
-            screen.expect("two\r\ntwo\r\n", 2)
+            screen.expect("two\r\ntwo\r\n", 5)
             return "goes on"
         except AssertionError:
             return "stopped for ever"

@@ -105,7 +105,7 @@ class Leftovers(InitTest):
         lines = process.so_far().stdout.splitlines()
         siblings, left = [int(line) for line in lines[:2]], int(lines[2])
         self.assertEqual(state_of(left), "")
-        self.assertEqual([state_of(pid) for pid in [*siblings, process.pid]], ["S", "S", "S"])
+        self.assertLessEqual({state_of(pid) for pid in [*siblings, process.pid]}, {"R", "S", "D"})
         os.kill(siblings[1], signal.SIGKILL)
 
 
