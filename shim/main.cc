@@ -350,7 +350,7 @@ int stay(system::Control& system, const Start& start, const Request& request, co
   if (const auto adopts = supervise::adopt_orphans(); !adopts) say_not_adopted(system, start, options, adopts.error());
   const auto kills_before = memory_events::count_kills(system);
   const supervise::End end = supervise::supervise(child, options, guard);
-  if (end.executed) {
+  if (end.executed && end.status != 0) {
     explain_end(system, start, options,
                 {.command = start.argv[request.command],
                  .status = end.status,
