@@ -3,14 +3,16 @@
 //   binder constant PORT                 binds an address that is in read-only memory; prints the port that it got
 //   binder private PORT                  binds after PR_SET_DUMPABLE 0; prints the errno
 //   binder storm BINDS THREADS [SIGNALS] binds UDP sockets to port 0, each eighth one to port 53, in threads; with
-//                                        SIGNALS a signal arrives every 20 ms. Prints how many failed, and the first errno
-//   binder dying COUNT                   processes that end while their threads bind; then binds port 80, prints the port
-//   binder killed                        prints "child PID"; the child waits for a line of stdin, and binds port 80. Prints
+//                                        SIGNALS a signal arrives every 20 ms. Prints how many failed, and the first
+//                                        errno
+//   binder dying COUNT                   processes that end while their threads bind; then binds port 80, prints the
+//   port binder killed                        prints "child PID"; the child waits for a line of stdin, and binds
+//   port 80. Prints
 //                                        whether it was killed, waits for another line, binds port 80, prints the port
 //   binder getpid CALLS | binder bind CALLS   prints nanoseconds per call, for scripts/bench
 //   binder refuse WHAT ERRNO COMMAND...  COMMAND where WHAT is answered with ERRNO: seccomp (seccomp(2)), killable
-//                                        (its WAIT_KILLABLE_RECV), answer (the ioctl that answers a notification), memory
-//                                        (process_vm_readv and process_vm_writev)
+//                                        (its WAIT_KILLABLE_RECV), answer (the ioctl that answers a notification),
+//                                        memory (process_vm_readv and process_vm_writev)
 #define _GNU_SOURCE
 #include <arpa/inet.h>
 #include <errno.h>
@@ -181,11 +183,13 @@ static int install(struct sock_filter* filter, size_t count) {
 
 static int refuse(const char* what, int code, char** command) {
   struct sock_filter seccomp[] = {LOAD_NUMBER, NUMBER_IS(SYS_seccomp, 1), REFUSE, ALLOW};
-  struct sock_filter killable[] = {LOAD_NUMBER, NUMBER_IS(SYS_seccomp, 3), LOAD_SECOND,
-                                   BPF_JUMP(BPF_JMP | BPF_JSET | BPF_K, 1U << 5, 0, 1), REFUSE, ALLOW};
-  struct sock_filter answer[] = {LOAD_NUMBER, NUMBER_IS(SYS_ioctl, 3), LOAD_SECOND,
-                                 BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, (unsigned)SECCOMP_IOCTL_NOTIF_SEND, 0, 1), REFUSE,
-                                 ALLOW};
+  struct sock_filter killable[] = {LOAD_NUMBER, NUMBER_IS(SYS_seccomp, 3),
+                                   LOAD_SECOND, BPF_JUMP(BPF_JMP | BPF_JSET | BPF_K, 1U << 5, 0, 1),
+                                   REFUSE,      ALLOW};
+  struct sock_filter answer[] = {
+      LOAD_NUMBER, NUMBER_IS(SYS_ioctl, 3),
+      LOAD_SECOND, BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, (unsigned)SECCOMP_IOCTL_NOTIF_SEND, 0, 1),
+      REFUSE,      ALLOW};
   struct sock_filter memory[] = {LOAD_NUMBER, BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_process_vm_readv, 1, 0),
                                  NUMBER_IS(SYS_process_vm_writev, 1), REFUSE, ALLOW};
   int result = -1;

@@ -4,7 +4,7 @@ import os
 import signal
 
 import portshim_test
-from init_case import InitTest, children_of, state_of, status_of
+from init_case import InitTest, calls_read, children_of, state_of, status_of
 from portshim_test import Text
 from screen import CTRL_C, CTRL_D, CTRL_Z, Screen
 
@@ -23,9 +23,14 @@ class TerminalTest(InitTest):
         shell.expect("fg\r\n.+\r\n")
         self.until(lambda: shell.foreground() != shell.process.pid, "the job is in the foreground")
 
+    def prompt(self, shell: Screen, before: str = "") -> None:
+        """Waits until the shell reads what is typed: what is typed earlier may be lost when it sets its terminal up."""
+        shell.expect(before + "READY> ")
+        self.until(lambda: calls_read(shell.process.pid, 0), "the shell reads")
+
     def shell(self) -> Screen:
         shell = self.screen("/bin/bash", "--norc", "--noprofile", "--noediting", "-i")
-        shell.expect("READY> ")
+        self.prompt(shell)
         return shell
 
 
@@ -43,14 +48,14 @@ class Shell(TerminalTest):
             shell.expect("one\r\none\r\n")
             for text in "two", "three":  # more than once
                 shell.type(CTRL_Z)
-                shell.expect(r"\[1\]\+  Stopped .*\r\nREADY> ")
+                self.prompt(shell, r"\[1\]\+  Stopped .*\r\n")
                 self.fg(shell)
                 shell.type(f"{text}\n")
                 shell.expect(f"{text}\r\n{text}\r\n")
             shell.type(CTRL_C)
-            shell.expect("READY> ")
+            self.prompt(shell)
             shell.type("echo code=$?\n")
-            shell.expect("code=130\r\nREADY> ")
+            self.prompt(shell, "code=130\r\n")
 
     def test_the_end_of_input_ends_it_and_the_shell_has_the_terminal_again(self):
         for front in self.fronts():
@@ -59,42 +64,42 @@ class Shell(TerminalTest):
             shell.type("one\n")
             shell.expect("one\r\none\r\n")
             shell.type(CTRL_D)
-            shell.expect("READY> ")
+            self.prompt(shell)
             shell.type("echo code=$?\n")
-            shell.expect("code=0\r\nREADY> ")
+            self.prompt(shell, "code=0\r\n")
 
     def test_in_the_background_it_stops_when_it_reads_and_goes_on_in_the_foreground(self):
         for front in self.fronts():
             shell = self.shell()
             shell.type(f"{front}cat &\n")
-            shell.expect("READY> ")
+            self.prompt(shell)
             self.until(lambda: self.all_stopped(shell), "it has stopped")
             shell.type("jobs\n")
-            shell.expect(r"jobs\r\n\[1\]\+  Stopped .*\r\nREADY> ")
+            self.prompt(shell, r"jobs\r\n\[1\]\+  Stopped .*\r\n")
             self.fg(shell)
             shell.type("one\n")
             shell.expect("one\r\none\r\n")
             shell.type(CTRL_C)
-            shell.expect("READY> ")
+            self.prompt(shell)
 
     def test_one_that_runs_in_the_background_is_interrupted_in_the_foreground(self):
         # A shell sends nothing when it puts a job that runs into the foreground.
         for front in self.fronts():
             shell = self.shell()
             shell.type(f"{front}sleep 600 &\n")
-            shell.expect("READY> ")
+            self.prompt(shell)
             # The shell drops what comes before it has executed the program.
             self.until(lambda: "sleep" in self.names_below(shell.process.pid), "it runs")
             self.fg(shell)
             shell.type(CTRL_Z)
-            shell.expect(r"Stopped .*\r\nREADY> ")
+            self.prompt(shell, r"Stopped .*\r\n")
             shell.type("bg\n")
-            shell.expect("READY> ")
+            self.prompt(shell)
             self.fg(shell)
             shell.type(CTRL_C)
-            shell.expect("READY> ")
+            self.prompt(shell)
             shell.type("echo code=$?\n")
-            shell.expect("code=130\r\nREADY> ")
+            self.prompt(shell, "code=130\r\n")
 
     def test_a_script_around_it_stops_and_goes_on_too_and_reads_the_terminal_behind_it(self):
         for front in self.fronts():
@@ -104,7 +109,7 @@ class Shell(TerminalTest):
             shell.type("one\n")
             shell.expect("one\r\none\r\n")
             shell.type(CTRL_Z)
-            shell.expect(r"Stopped .*\r\nREADY> ")
+            self.prompt(shell, r"Stopped .*\r\n")
             self.fg(shell)
             shell.type("two\n")
             shell.expect("two\r\ntwo\r\n")
@@ -120,19 +125,19 @@ class Shell(TerminalTest):
             shell.type("one\n")
             shell.expect("seen:one\r\n")
             shell.type(CTRL_Z)
-            shell.expect(r"Stopped .*\r\nREADY> ")
+            self.prompt(shell, r"Stopped .*\r\n")
             self.fg(shell)
             shell.type("two\n")
             shell.expect("seen:two\r\n")
             shell.type(CTRL_D)
-            shell.expect("READY> ")
+            self.prompt(shell)
 
     def test_signals_to_stop_and_continue_do_so_with_both(self):
         for number in "TSTP", "TTIN", "TTOU":
             with self.subTest(signal=number):
                 shell = self.shell()
                 shell.type(f"{self.binary} --init sleep 600 &\n")
-                shell.expect("READY> ")
+                self.prompt(shell)
                 portshim, app = self.portshim_below(shell)
                 os.kill(portshim, getattr(signal, "SIG" + number))
                 self.until(lambda: state_of(portshim) == state_of(app) == "T", "both have stopped")
@@ -146,7 +151,7 @@ class Shell(TerminalTest):
         shell.expect("one\r\none\r\n")
         portshim, app = self.portshim_below(shell)
         os.kill(app, signal.SIGSTOP)
-        shell.expect(r"Stopped .*\r\nREADY> ")
+        self.prompt(shell, r"Stopped .*\r\n")
         self.assertEqual((state_of(portshim), state_of(app)), ("T", "T"))
         self.fg(shell)
         shell.type("two\n")

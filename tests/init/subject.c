@@ -26,9 +26,13 @@
 
 static const uint64_t kAll = ~UINT64_C(0);
 
-static void block_all(void) { syscall(SYS_rt_sigprocmask, SIG_BLOCK, &kAll, NULL, sizeof kAll); }
+static void block_all(void) {
+  syscall(SYS_rt_sigprocmask, SIG_BLOCK, &kAll, NULL, sizeof kAll);
+}
 
-static int take(siginfo_t* info) { return (int)syscall(SYS_rt_sigtimedwait, &kAll, info, NULL, sizeof kAll); }
+static int take(siginfo_t* info) {
+  return (int)syscall(SYS_rt_sigtimedwait, &kAll, info, NULL, sizeof kAll);
+}
 
 static int record(int last) {
   block_all();
@@ -120,7 +124,9 @@ static void stay(unsigned seconds, int depth, int written, void (*prepare)(void)
   _exit(0);
 }
 
-static void ignore_term(void) { signal(SIGTERM, SIG_IGN); }
+static void ignore_term(void) {
+  signal(SIGTERM, SIG_IGN);
+}
 
 // Waits until all have said that they are there.
 static int leave(int argc, char** seconds, void (*prepare)(void)) {

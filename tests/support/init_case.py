@@ -17,6 +17,7 @@ from portshim_test import PortshimTest, Process, Text
 SI_QUEUE = -1  # sigaction(2)
 _libc = ctypes.CDLL(None, use_errno=True)
 _SYS_RT_SIGQUEUEINFO = {"x86_64": 129, "aarch64": 138}[os.uname().machine]
+_SYS_READ = {"x86_64": 0, "aarch64": 63}[os.uname().machine]
 
 
 def kill(pid: int, number: int) -> None:
@@ -52,6 +53,12 @@ def children_of(pid: int) -> list[int]:
     with contextlib.suppress(FileNotFoundError, ProcessLookupError):
         return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
     return []
+
+
+def calls_read(pid: int, descriptor: int) -> bool:
+    """It waits in read(2) of that descriptor."""
+    call = Path(f"/proc/{pid}/syscall").read_text().split()
+    return call[:2] == [str(_SYS_READ), hex(descriptor)]
 
 
 class InitTest(PortshimTest):
