@@ -57,8 +57,8 @@ constexpr std::uint32_t kArchitecture = AUDIT_ARCH_AARCH64;
 static_assert(std::endian::native == std::endian::little);
 constexpr std::uint32_t kNumber = offsetof(seccomp_data, nr);
 constexpr std::uint32_t kArch = offsetof(seccomp_data, arch);
-constexpr std::uint32_t kLength = offsetof(seccomp_data, args) + 2 * sizeof(std::uint64_t);  // its low half: an int
-constexpr std::uint32_t kUnixLength = 110;                                                   // sizeof(sockaddr_un)
+constexpr std::uint32_t kLength = offsetof(seccomp_data, args) + (2 * sizeof(std::uint64_t));  // its low half: an int
+constexpr std::uint32_t kUnixLength = 110;                                                     // sizeof(sockaddr_un)
 
 // Written by hand: libseccomp adds 0.11 MB to the binary, looks at the architecture before the number, and compares all
 // 64 bits of the length, of which the kernel takes 32. Every other call leaves after two instructions with a constant
@@ -154,7 +154,7 @@ class Message {
 /// Takes CAP_NET_BIND_SERVICE out of effect, which this process may have where the app does not: what it tries would
 /// say nothing about the app then.
 void drop_net_bind_service() {
-  const cap_t state = cap_get_proc();
+  auto* const state = cap_get_proc();
   if (state == nullptr) return;
   const cap_value_t number = CAP_NET_BIND_SERVICE;
   cap_flag_value_t value = CAP_CLEAR;

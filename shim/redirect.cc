@@ -18,6 +18,19 @@ bool is_denied(int code) {
   return code == EACCES || code == EPERM;
 }
 
+/// The first port from `first` up on which the address is free.
+Decision find_free(Address address, std::uint16_t first, Outcome outcome, Kernel& kernel) {
+  for (int port = first; port <= UINT16_MAX && port < first + kMostTries; ++port) {
+    address.port = static_cast<std::uint16_t>(port);
+    // Every address that a dual-mode socket takes must be free.
+    const int code = kernel.try_bind(address, false);
+    if (code == 0) return {.outcome = outcome, .port = address.port};
+    // As [::1] where there is no IPv6: of IPv6 the kernel looks at the port first (__inet6_bind).
+    if (code != EADDRINUSE) return {.outcome = Outcome::unavailable, .port = address.port};
+  }
+  return {.outcome = Outcome::no_room, .port = first};
+}
+
 }  // namespace
 
 std::string to_string(const Address& address) {
@@ -50,18 +63,6 @@ const Redirector::Given* Redirector::given_as(std::uint16_t to) const {
 std::uint16_t Redirector::old_port(std::uint16_t port) const {
   const Given* const given = given_as(port);
   return given == nullptr ? 0 : given->from;
-}
-
-Decision Redirector::find_free(Address address, std::uint16_t first, Outcome outcome, Kernel& kernel) const {
-  for (int port = first; port <= UINT16_MAX && port < first + kMostTries; ++port) {
-    address.port = static_cast<std::uint16_t>(port);
-    // Every address that a dual-mode socket takes must be free.
-    const int code = kernel.try_bind(address, false);
-    if (code == 0) return {.outcome = outcome, .port = address.port};
-    // As [::1] where there is no IPv6: of IPv6 the kernel looks at the port first (__inet6_bind).
-    if (code != EADDRINUSE) return {.outcome = Outcome::unavailable, .port = address.port};
-  }
-  return {.outcome = Outcome::no_room, .port = first};
 }
 
 Decision Redirector::decide_low(const Address& address, Kernel& kernel) const {

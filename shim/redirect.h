@@ -85,7 +85,6 @@ class Redirector {
   [[nodiscard]] const Given* given_as(std::uint16_t to) const;
   [[nodiscard]] Decision decide_low(const Address& address, Kernel& kernel) const;
   [[nodiscard]] Decision decide_given(const Address& address, Kernel& kernel) const;
-  [[nodiscard]] Decision find_free(Address address, std::uint16_t first, Outcome outcome, Kernel& kernel) const;
 
   Rules rules_;
   std::array<Given, kMostGiven> given_{};

@@ -336,13 +336,20 @@ int keep_capabilities(bool net_bind_service) {
 
 /// True where this process has real, effective and saved ids as wanted, its groups, and no way back.
 bool has_ids(const NewIdentity& wanted, const Result<std::vector<gid_t>>& groups) {
-  std::array<uid_t, 3> uids{};
-  std::array<gid_t, 3> gids{};
-  if (getresuid(&uids[0], &uids[1], &uids[2]) != 0 || getresgid(&gids[0], &gids[1], &gids[2]) != 0) return false;
-  const bool are_set = std::ranges::all_of(uids, [&](uid_t uid) { return uid == wanted.uid; }) &&
-                       std::ranges::all_of(gids, [&](gid_t gid) { return gid == wanted.gid; });
-  if (!are_set || !groups || *groups != wanted.groups) return false;
+  uid_t uid = 0, effective_uid = 0, saved_uid = 0;
+  gid_t gid = 0, effective_gid = 0, saved_gid = 0;
+  if (getresuid(&uid, &effective_uid, &saved_uid) != 0 || getresgid(&gid, &effective_gid, &saved_gid) != 0)
+    return false;
+  if (std::array{uid, effective_uid, saved_uid} != std::array{wanted.uid, wanted.uid, wanted.uid}) return false;
+  if (std::array{gid, effective_gid, saved_gid} != std::array{wanted.gid, wanted.gid, wanted.gid}) return false;
+  if (!groups || *groups != wanted.groups) return false;
   return wanted.uid == 0 || setresuid(0, 0, 0) != 0;
+}
+
+/// True where nothing but `left` is in the sets that count after execve(2).
+bool hold_only(const ProcessCapabilities& capabilities, CapabilitySet left) {
+  const std::array sets{capabilities.effective, capabilities.permitted, capabilities.inheritable, capabilities.ambient};
+  return std::ranges::all_of(sets, [left](CapabilitySet set) { return set == left; });
 }
 
 // --- Writing. ---
@@ -736,9 +743,8 @@ Result<void> Linux::change_identity(const NewIdentity& wanted) {
   const int dumpable = prctl(PR_GET_DUMPABLE, 0, 0, 0, 0);
   const auto old_groups = groups();
   // What needs a privilege, before it is given up.
-  if (!old_groups || *old_groups != wanted.groups) {
-    if (setgroups(wanted.groups.size(), wanted.groups.data()) != 0) return failure("setgroups", errno);
-  }
+  const bool has_groups = old_groups && *old_groups == wanted.groups;
+  if (!has_groups && setgroups(wanted.groups.size(), wanted.groups.data()) != 0) return failure("setgroups", errno);
   if (setresgid(wanted.gid, wanted.gid, wanted.gid) != 0) return failure("setresgid", errno);
   if (wanted.only_net_bind) {
     if (const int code = close_ways_to_privileges()) return failure("drop the bounding set", code);
@@ -752,15 +758,12 @@ Result<void> Linux::change_identity(const NewIdentity& wanted) {
   // A change of the effective ids takes it away, and with it this process's files in /proc.
   if (dumpable == 1) prctl(PR_SET_DUMPABLE, 1, 0, 0, 0);
 
-  constexpr const char* kCheck = "look again at the identity that was taken on";
-  if (!has_ids(wanted, groups())) return failure(kCheck, ENOTSUP);
   const auto after = capabilities();
   if (!after) return std::unexpected(after.error());
-  const CapabilitySet left = keeps ? kNetBindService : 0;
-  const std::array sets{after->effective, after->permitted, after->inheritable, after->ambient};
-  const bool as_wanted = std::ranges::all_of(sets, [left](CapabilitySet set) { return set == left; }) &&
-                         (!wanted.only_net_bind || after->no_new_privileges);
-  if (!has_capabilities && !as_wanted) return failure(kCheck, ENOTSUP);
+  const bool as_wanted = has_capabilities || hold_only(*after, keeps ? kNetBindService : 0);
+  if (!as_wanted || !has_ids(wanted, groups()) || (wanted.only_net_bind && !after->no_new_privileges)) {
+    return failure("look again at the identity that was taken on", ENOTSUP);
+  }
   ids_ = Ids{.uid = wanted.uid, .effective_uid = wanted.uid, .gid = wanted.gid, .effective_gid = wanted.gid};
   return {};
 }
