@@ -13,6 +13,7 @@
 
 #include "shim/environment.h"
 #include "shim/likely.h"
+#include "shim/path.h"
 
 namespace portshim::diagnosis {
 namespace {
@@ -101,6 +102,23 @@ class Writer {
         validates() ? nothing_done() : "", "use a base image with that version, or let the app roll forward");
   }
 
+  /// dotnet is to run a dll that is not there.
+  void say_missing_assembly() {
+    const runtime::App& app = s_.app;
+    const auto& others = app.assemblies_there;
+    const bool is_incomplete = std::ranges::find(others, path::last_component(app.assembly)) != others.end();
+    std::string why = "the path is relative to the working directory unless it begins with '/'; ";
+    why += others.empty()
+               ? "there is no other app in that folder"
+               : fmt::format("the apps in that folder are: {}", quote(fmt::format("{}", fmt::join(others, ", "))));
+    if (is_incomplete) why = "its runtimeconfig.json is there: the folder was not copied whole";
+    out_.refuse = true;
+    add(Id::app_missing, Severity::error, fmt::format("'{}' is not there: dotnet cannot start it", quote(app.assembly)),
+        std::move(why), validates() ? nothing_done() : "",
+        is_incomplete ? "copy the whole publish folder into the image (look at COPY and .dockerignore)"
+                      : "correct the name in ENTRYPOINT or the working directory (WORKDIR)");
+  }
+
   void say_app() {
     const runtime::App& app = s_.app;
     say_missing_framework();
@@ -113,15 +131,7 @@ class Writer {
           "copy the whole publish folder into the image, not the executable alone; or publish a single file "
           "(PublishSingleFile)");
     } else if (app.assembly_missing) {
-      out_.refuse = true;
-      const std::string there = app.assemblies_there.empty()
-                                    ? "there is no other app in that folder"
-                                    : fmt::format("the apps in that folder are: {}",
-                                                  quote(fmt::format("{}", fmt::join(app.assemblies_there, ", "))));
-      add(Id::app_missing, Severity::error,
-          fmt::format("'{}' is not there: dotnet cannot start it", quote(app.assembly)),
-          fmt::format("the path is relative to the working directory unless it begins with '/'; {}", there),
-          validates() ? nothing_done() : "", "correct the name in ENTRYPOINT or the working directory (WORKDIR)");
+      say_missing_assembly();
     } else if (app.runtimeconfig_missing) {
       out_.refuse = true;
       add(Id::runtimeconfig_missing, Severity::error,

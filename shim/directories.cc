@@ -28,6 +28,19 @@ int make_error(const system::System& system, std::string path) {
   }
 }
 
+std::string closed_directory(const system::System& system, const std::string& path) {
+  const auto is_closed = [&](const std::string& directory) {
+    const auto searchable = system.executable(directory);
+    return !searchable && searchable.error().code == EACCES;
+  };
+  if (!path.starts_with('/') && is_closed(".")) return ".";
+  for (std::size_t slash = path.find('/'); slash != std::string::npos; slash = path.find('/', slash + 1)) {
+    std::string directory = slash == 0 ? "/" : path.substr(0, slash);
+    if (is_closed(directory)) return directory;
+  }
+  return {};
+}
+
 std::string home_of(const system::System& system, uid_t uid) {
   const auto passwd = system.read_file("/etc/passwd");
   return passwd ? user::home_of(uid, *passwd) : "";

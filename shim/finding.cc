@@ -210,6 +210,24 @@ std::string mask_user_info_of_urls(std::string_view text) {
   return masked.append(text);
 }
 
+/// Masks what stands before '@' in words that look like user info without a scheme: "user:password@host", and the rest
+/// of one that was cut up ("word@+:80"). A word ends at a blank, a quote or ';'. Paths have '/' before their '@'.
+std::string mask_bare_user_info(std::string_view text) {
+  constexpr std::string_view kEnds = " \t\r\n'\";";
+  std::string masked;
+  while (!text.empty()) {
+    const std::string_view word = text.substr(0, text.find_first_of(kEnds));
+    const std::size_t at = word.rfind('@');
+    const bool is_secret = at != std::string_view::npos && word.contains(':') && !word.substr(0, at).contains('/');
+    masked += is_secret ? "***" : "";
+    masked += is_secret ? word.substr(at) : word;
+    text.remove_prefix(word.size());
+    masked += text.substr(0, 1);
+    text.remove_prefix(std::min<std::size_t>(text.size(), 1));
+  }
+  return masked;
+}
+
 /// True for a name that a secret is given by: "Password", "AccountKey", "access_token".
 bool names_secret(std::string_view name) {
   constexpr std::array<std::string_view, 10> kEnds{"password", "passwd", "pwd",    "pw",        "pass",
@@ -270,7 +288,7 @@ std::string_view to_string(Severity severity) {
 }
 
 std::string mask_secrets(std::string_view text) {
-  return mask_secret_values(mask_user_info_of_urls(text));
+  return mask_bare_user_info(mask_secret_values(mask_user_info_of_urls(text)));
 }
 
 std::string printable(std::string_view text) {

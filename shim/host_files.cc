@@ -47,7 +47,8 @@ std::optional<std::string> variable(Environment environment, std::string_view na
 struct Problem {
   std::string text;
   std::string remedy;
-  bool waits = false;  ///< opening the file never ends
+  bool waits = false;        ///< opening the file never ends
+  bool unreachable = false;  ///< a folder on the way may not be entered
 };
 
 /// "the host ends with exit code 147", or what else comes of it.
@@ -80,6 +81,15 @@ std::optional<Problem> read_problem(const system::System& system, const std::str
   const auto status = system.status(path);
   if (error == EINVAL && status && status->type == system::FileType::fifo) {
     return Problem{.text = "it is a FIFO, which waits for a writer", .remedy = remedy_for(error), .waits = true};
+  }
+  const std::string closed = error == EACCES ? directories::closed_directory(system, path) : "";
+  if (!closed.empty()) {
+    const std::string folder = closed == "." ? system.current_directory().value_or(closed) : closed;
+    return Problem{
+        .text = fmt::format("uid {} may not enter the folder '{}'", system.ids().effective_uid, quote(folder)),
+        .remedy = fmt::format("let the app's user enter it (chmod a+rx {} where the image is built, or chown)",
+                              quote(folder)),
+        .unreachable = true};
   }
   return Problem{.text = error == EINVAL ? "it is no regular file" : system::describe(error),
                  .remedy = remedy_for(error)};
@@ -362,7 +372,8 @@ std::optional<Finding> bad_assembly(const system::System& system, const runtime:
   if (!problem) return std::nullopt;
   return Finding{.id = Id::assembly_unusable,
                  .severity = Severity::error,
-                 .what = fmt::format("'{}' cannot be loaded: {}", quote(app.assembly), end_of(*problem, "app", "134")),
+                 .what = fmt::format("'{}' cannot be loaded: {}", quote(app.assembly),
+                                     end_of(*problem, "app", problem->unreachable ? "1" : "134")),
                  .why = problem->text,
                  .did = "",
                  .next = problem->remedy};

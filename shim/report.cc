@@ -663,7 +663,8 @@ std::string as_text(const Report& report, bool colour) {
   for (const finding::Finding& finding : report.diagnosis.findings) out += log::as_text(finding, colour);
   out += row("verdict:", report.diagnosis.refuse
                              ? in_colour("refuse", Colour::red, colour) +
-                                   ": PORTSHIM=validate would not start it (exit code 78), " + "the other modes would"
+                                   ": PORTSHIM=validate would not start it (exit code 78), the other modes " +
+                                   "would, whatever comes of it"
                              : in_colour("start", Colour::green, colour));
   return out;
 }

@@ -439,6 +439,9 @@ TEST(Diagnosis, AMissingAppIsAnErrorThatNamesWhatIsThere) {
   c.app.assemblies_there = {"Api.dll", "Worker.dll"};
   EXPECT_TRUE(c.diagnose().refuse);
   EXPECT_THAT(c.find(Id::app_missing).why, HasSubstr("the apps in that folder are: Api.dll, Worker.dll"));
+  c.app.assembly = "bin/Api.dll";
+  EXPECT_THAT(c.find(Id::app_missing).why, HasSubstr("the folder was not copied whole"));
+  EXPECT_THAT(c.find(Id::app_missing).next, HasSubstr("copy the whole publish folder"));
   c.app.assembly_missing = false;
   c.app.runtimeconfig_missing = true;
   c.app.runtimeconfig = "App.runtimeconfig.json";

@@ -35,6 +35,18 @@ TEST(Directories, TakeFilesWhereTheyAreWritableAndMayBeSearched) {
   EXPECT_EQ(create_error(system, "/nope"), ENOENT);
 }
 
+TEST(Directories, TheFirstThatMayNotBeSearchedIsNamed) {
+  FakeSystem system;
+  system.cwd = "/own";
+  system.directory("/own", 0755, 1654, 1654).directory("/own/sealed", 0600, 1654, 1654).directory("/hidden", 0700);
+  EXPECT_EQ(closed_directory(system, "/hidden/a/b"), "/hidden");
+  EXPECT_EQ(closed_directory(system, "sealed/a"), "sealed");
+  EXPECT_EQ(closed_directory(system, "/own/file"), "");
+  EXPECT_EQ(closed_directory(system, "file"), "");
+  system.cwd = "/hidden";
+  EXPECT_EQ(closed_directory(system, "file"), ".");
+}
+
 TEST(Directories, OfAUserAreInTheirTable) {
   FakeSystem system;
   EXPECT_EQ(home_of(system, 1654), "");

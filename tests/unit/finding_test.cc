@@ -207,6 +207,14 @@ TEST(Quote, UnescapedSlashesBlanksAndHashesInPasswordsAreMasked) {
   EXPECT_EQ(quote("http://u:p w@host"), "http://***@host");
 }
 
+TEST(Quote, UserInfoWithoutASchemeIsMaskedToo) {
+  EXPECT_EQ(quote("u:hunter2@host:80"), "***@host:80");
+  EXPECT_EQ(quote("Invalid url: 'u:hunter2@host:80'"), "Invalid url: '***@host:80'");
+  EXPECT_EQ(quote("Invalid url: 'ter2@+:80'"), "Invalid url: '***@+:80'") << "what .NET left of http://u:hun;ter2@+:80";
+  EXPECT_EQ(quote("+:80;u:a@b@h:1"), "+:80;***@h:1");
+  EXPECT_EQ(quote("/run/app@1.service:80 a@b"), "/run/app@1.service:80 a@b");
+}
+
 TEST(Quote, AnAtInAPathIsNoUserInfo) {
   EXPECT_EQ(quote("http://+:80/@x"), "http://+:80/@x");
   EXPECT_EQ(quote("http://host/a@b"), "http://host/a@b");

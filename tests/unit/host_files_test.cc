@@ -135,6 +135,16 @@ TEST(HostFiles, FilesThatTheUserMayNotReadAreNamed) {
   }
 }
 
+TEST(HostFiles, AFolderThatTheUserMayNotEnterIsBlamedInPlaceOfTheFile) {
+  Case c;
+  c.system.directory("/app", 0700);
+  EXPECT_FALSE(c.check().empty());
+  for (const Finding& finding : c.check()) {
+    EXPECT_THAT(finding.why, HasSubstr("may not enter the folder '/app'")) << finding.what;
+    EXPECT_THAT(finding.next, HasSubstr("chmod a+rx /app"));
+  }
+}
+
 TEST(HostFiles, AFileThatIsTooLargeForPortshimCountsAsGood) {
   Case c;
   c.system.fail(Call::read, "App.deps.json", EFBIG);
