@@ -418,7 +418,8 @@ class Preconditions(GuardTest):
         self.assertFinding(result, "PS530")
 
     def test_without_free_descriptors_the_app_starts_without(self):
-        for files in range(3, 12):
+        # A sanitized binary has to load its runtime.
+        for files in range(4 if self.is_sanitized else 3, 12):
             result = self.start("/bin/bash", "-c", f'ulimit -n {files}; exec "$0" "$@"', self.binary,
                                 "--guard=redirect", "--", self.binder, "constant", "80", stage=self.stage).wait()
             with self.subTest(files=files):
