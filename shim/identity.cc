@@ -155,7 +155,9 @@ std::expected<std::vector<Finding>, Refusal> step_down(system::Control& system, 
   std::vector<Finding> notices;
   if (keeps && process && !system::can_keep_net_bind(*process)) notices.push_back(not_kept(invocation, process));
 
-  const bool in_effect = ids.uid == wanted->uid && ids.gid == wanted->gid;
+  // A uid alone, without an entry in passwd, says nothing of the group where it is not root's to choose.
+  const bool any_group = ids.uid != 0 && wanted->name.empty() && !invocation.options.user.contains(':');
+  const bool in_effect = ids.uid == wanted->uid && (ids.gid == wanted->gid || any_group);
   if (in_effect && ids.uid != 0) return notices;
   system::NewIdentity change{.uid = wanted->uid, .gid = wanted->gid, .groups = wanted->groups, .only_net_bind = keeps};
   const auto groups = system.groups();

@@ -649,7 +649,7 @@ OPTION        VARIABLE             VALUES, the default first
                                    a file that gets one line when COMMAND is not started
 --init        PORTSHIM_INIT        off, on
                                    stay as parent: forward signals, reap, explain the end
---grace       PORTSHIM_GRACE       0, or seconds as 10 or 0.5
+--grace       PORTSHIM_GRACE       0 (nobody waits or kills), or seconds as 10 or 0.5
                                    how long what COMMAND leaves behind has before it is killed
 --group       PORTSHIM_GROUP       off, on
                                    signals go to the whole process group of COMMAND

@@ -338,7 +338,7 @@ int exit_code(const End& end, const options::Options& options) {
   constexpr int kSignalled = 128;  // as shells have it
   const int code = WIFSIGNALED(end.status) ? kSignalled + WTERMSIG(end.status) : WEXITSTATUS(end.status);
   const auto mapped = options.exit_map.find(code);
-  return mapped == options.exit_map.end() ? code : mapped->second;
+  return !end.executed || mapped == options.exit_map.end() ? code : mapped->second;
 }
 
 }  // namespace portshim::supervise

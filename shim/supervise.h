@@ -78,7 +78,8 @@ struct End {
 /// watch's: portshim must not keep a mount or a socket busy that the app has given back.
 [[nodiscard]] End supervise(const Child& child, const options::Options& options, Watch* watch);
 
-/// What portshim ends with: the child's exit code, 128+n for signal n, or what `exit_map` has in place of it.
+/// What portshim ends with: the child's exit code, 128+n for signal n, or what `exit_map` has in place of it. What
+/// portshim itself ended with before execve(2) is not mapped.
 [[nodiscard]] int exit_code(const End& end, const options::Options& options);
 
 }  // namespace portshim::supervise

@@ -139,11 +139,13 @@ class Ends(InitTest):
             with self.subTest(options=options, what=what):
                 self.assertEqual(self.init(*options, self.subject, *what).wait().code, expected)
 
-    def test_what_portshim_itself_ends_with_is_passed_on(self):
-        self.assertEqual(self.init("/nonexistent").wait().code, 127)
-        self.assertEqual(self.init(self.write("file", "")).wait().code, 126)
-        refused = self.init("--mode=validate", "--floor=1024", self.probe, env={"ASPNETCORE_URLS": "nonsense"}).wait()
-        self.assertEqual(refused.code, 78, refused)
+    def test_what_portshim_itself_ends_with_is_passed_on_and_never_mapped(self):
+        for options in [], ["--exit-map=127:0,126:0,78:0"]:
+            self.assertEqual(self.init(*options, "/nonexistent").wait().code, 127)
+            self.assertEqual(self.init(*options, self.write("file", "")).wait().code, 126)
+            refused = self.init(*options, "--mode=validate", "--floor=1024", self.probe,
+                                env={"ASPNETCORE_URLS": "nonsense"}).wait()
+            self.assertEqual(refused.code, 78, refused)
 
     def test_an_app_that_ends_while_signals_come_never_hangs_portshim(self):
         for _ in range(200):

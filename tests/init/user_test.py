@@ -303,6 +303,12 @@ class InEffect(UserTest):
                     self.assertEqual(result.probe.environment, [f"{name}={value}" for name, value in env.items()])
                     self.assertIs(result.probe.status, 1654, 1654, (5,))
 
+    def test_a_uid_without_an_entry_is_in_effect_with_any_group(self):
+        result = self.ask("--user=54321", stage=self.etc() | as_uid(54321))
+        self.assertSilent(result)
+        self.assertIs(result.probe.status, 54321, 54321)
+        self.assertEqual(self.ask("--user=54321:0", stage=self.etc() | as_uid(54321)).code, 78)
+
     def test_root_without_capabilities_is_root(self):
         result = self.ask("--user=root:0", stage=self.etc() | as_root(bounding=NO_CAPABILITIES))
         self.assertIs(result.probe.status, 0, 0)
