@@ -278,6 +278,7 @@ int start_app(system::Control& system, const Start& start, const Request& reques
   }
   if (options.mode == options::Mode::off) {
     say(system, start, options, request.notices);
+    say(system, start, options, request.invocation.invalid_in_off);
     return become(system, start, request, unchanged(start, request));
   }
   return run_app(system, start, request);

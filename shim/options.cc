@@ -88,6 +88,10 @@ constexpr auto kSettings = std::to_array<Setting>({
     {"version", "", "on", "", {}, ""},
 });
 
+/// Options that work in every mode.
+constexpr auto kNotAboutPorts =
+    std::to_array<std::string_view>({"init", "grace", "group", "signal-map", "exit-map", "guard", "keep-net-bind"});
+
 /// Only ASCII letters have case here: neither names nor values have others.
 bool equal_in_any_case(std::string_view a, std::string_view b) {
   const auto lower = [](char c) { return 'A' <= c && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c; };
@@ -581,12 +585,15 @@ void read_variables(std::span<const std::string> environment, Values& values, In
     const std::string_view text = environment::value(environment, setting.variable).value_or("");
     if (text.empty() || values.hold(setting.name, text)) continue;
     const std::string_view used = setting.replacement.empty() ? "the default" : setting.replacement;
-    result.invalid.push_back({.id = Id::invalid_setting,
-                              .severity = Severity::error,
-                              .what = describe_invalid(setting.variable, text, setting),
-                              .why = "",
-                              .did = fmt::format("{} is used instead", used),
-                              .next = fmt::format("correct or remove {}", setting.variable)});
+    const Finding invalid{.id = Id::invalid_setting,
+                          .severity = Severity::error,
+                          .what = describe_invalid(setting.variable, text, setting),
+                          .why = "",
+                          .did = fmt::format("{} is used instead", used),
+                          .next = fmt::format("correct or remove {}", setting.variable)};
+    result.invalid.push_back(invalid);
+    if (std::ranges::find(kNotAboutPorts, setting.name) != kNotAboutPorts.end())
+      result.invalid_in_off.push_back(invalid);
     values.hold(setting.name, setting.replacement);
   }
 }
@@ -744,9 +751,11 @@ Invocation parse(std::span<const std::string> argv, std::span<const std::string>
 Invocation merge(const Invocation& outer, Invocation inner) {
   inner.options = merge_options(outer, inner);
   inner.given.insert(outer.given.begin(), outer.given.end());
-  std::erase_if(inner.invalid, [&](const Finding& finding) {
+  const auto is_inner_alone = [&](const Finding& finding) {
     return std::ranges::find(outer.invalid, finding) == outer.invalid.end();
-  });
+  };
+  std::erase_if(inner.invalid, is_inner_alone);
+  std::erase_if(inner.invalid_in_off, is_inner_alone);
   if (!inner.refusal && !inner.options.install.empty()) refuse_beside_install(inner, false);
   return inner;
 }

@@ -78,6 +78,8 @@ struct Invocation {
   bool by_other_name = false;                ///< basename(argv[0]) does not begin with "portshim"
   std::size_t command = 0;                   ///< index in argv of COMMAND; argv.size() when there is none
   std::vector<finding::Finding> invalid;     ///< PS901: variables with invalid values; their defaults are used
+  std::vector<finding::Finding>
+      invalid_in_off;  ///< those of them that count with mode off too: they are not about ports
   /// A command line that portshim must not go on with, and its exit code.
   std::optional<finding::Finding> refusal;
   int refusal_code = 0;

@@ -147,6 +147,11 @@ class Ends(InitTest):
                                 env={"ASPNETCORE_URLS": "nonsense"}).wait()
             self.assertEqual(refused.code, 78, refused)
 
+    def test_a_variable_with_an_invalid_value_is_said_though_ports_are_nobodys_business(self):
+        for variable in "INIT", "GRACE", "GROUP", "SIGNAL_MAP", "EXIT_MAP", "GUARD", "KEEP_NET_BIND":
+            result = self.start(self.binary, self.subject, "exit", "3", env={f"PORTSHIM_{variable}": "x"}).wait()
+            self.assertEqual((result.code, [finding.id for finding in result.findings]), (3, ["PS901"]), result)
+
     def test_an_app_that_ends_while_signals_come_never_hangs_portshim(self):
         for _ in range(200):
             process = self.init(self.subject, "exit", "5")

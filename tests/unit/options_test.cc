@@ -596,6 +596,8 @@ TEST(Init, AnInvalidVariableStandsForTheDefault) {
       {"PORTSHIM_INIT=maybe", "PORTSHIM_GRACE=-1", "PORTSHIM_GROUP=2", "PORTSHIM_SIGNAL_MAP=x", "PORTSHIM_EXIT_MAP=x"});
   EXPECT_EQ(refused(result), "");
   EXPECT_EQ(result.invalid.size(), 5U);
+  EXPECT_EQ(result.invalid_in_off, result.invalid);
+  EXPECT_THAT(with_variables({"PORTSHIM_MAP=x"}).invalid_in_off, IsEmpty()) << "about ports, which off leaves alone";
   EXPECT_EQ(result.options, with_options({}).options);
 }
 
