@@ -44,53 +44,73 @@ struct Row {
   std::string_view expected;
 };
 
-class Meaning : public testing::TestWithParam<Row> {};
-
-TEST_P(Meaning, IsThatOfDockerAndGosu) {
-  EXPECT_EQ(resolved(GetParam().spec), GetParam().expected) << GetParam().spec;
+void expect(std::initializer_list<Row> rows) {
+  for (const auto& [spec, expected] : rows) EXPECT_EQ(resolved(spec), expected) << spec;
 }
 
-INSTANTIATE_TEST_SUITE_P(
-    Users, Meaning,
-    testing::Values(Row{"root", "0:0 [] /root root"}, Row{"0", "0:0 [] /root root"},
-                    Row{"daemon", "1:1 [4 ] /usr/sbin daemon"}, Row{"1", "1:1 [4 ] /usr/sbin daemon"},
-                    Row{"games", "5:60 [100 ] /usr/games games"}, Row{"app", "1654:1654 [4 29 100 ] /home/app app"},
-                    Row{"1654", "1654:1654 [4 29 100 ] /home/app app"}, Row{"1000", "1000:0 [] / "},
-                    Row{"2147483647", "2147483647:0 [] / "}, Row{"0000", "0:0 [] /root root"},
-                    Row{"01654", "1654:1654 [4 29 100 ] /home/app app"}, Row{"homeless", "70:70 [] / homeless"}));
+TEST(Meaning, OfUsersIsThatOfDockerAndGosu) {
+  expect({{"root", "0:0 [] /root root"},
+          {"0", "0:0 [] /root root"},
+          {"daemon", "1:1 [4 ] /usr/sbin daemon"},
+          {"1", "1:1 [4 ] /usr/sbin daemon"},
+          {"games", "5:60 [100 ] /usr/games games"},
+          {"app", "1654:1654 [4 29 100 ] /home/app app"},
+          {"1654", "1654:1654 [4 29 100 ] /home/app app"},
+          {"1000", "1000:0 [] / "},
+          {"2147483647", "2147483647:0 [] / "},
+          {"0000", "0:0 [] /root root"},
+          {"01654", "1654:1654 [4 29 100 ] /home/app app"},
+          {"homeless", "70:70 [] / homeless"}});
+}
 
-INSTANTIATE_TEST_SUITE_P(
-    UsersWithGroups, Meaning,
-    testing::Values(Row{"root:root", "0:0 [] /root root"}, Row{"root:0", "0:0 [] /root root"},
-                    Row{"0:root", "0:0 [] /root root"}, Row{"0:0", "0:0 [] /root root"},
-                    Row{"0:1000", "0:1000 [] /root root"}, Row{"root:1000", "0:1000 [] /root root"},
-                    Row{"1000:1000", "1000:1000 [] / "}, Row{"1000:root", "1000:0 [] / "},
-                    Row{"1000:daemon", "1000:1 [] / "}, Row{"games:daemon", "5:1 [] /usr/games games"},
-                    Row{"games:100", "5:100 [] /usr/games games"}, Row{"app:app", "1654:1654 [] /home/app app"},
-                    Row{"1654:29", "1654:29 [] /home/app app"}, Row{"app:", "1654:1654 [4 29 100 ] /home/app app"}));
+TEST(Meaning, OfUsersWithGroupsIsThatOfDockerAndGosu) {
+  expect({{"root:root", "0:0 [] /root root"},
+          {"root:0", "0:0 [] /root root"},
+          {"0:root", "0:0 [] /root root"},
+          {"0:0", "0:0 [] /root root"},
+          {"0:1000", "0:1000 [] /root root"},
+          {"root:1000", "0:1000 [] /root root"},
+          {"1000:1000", "1000:1000 [] / "},
+          {"1000:root", "1000:0 [] / "},
+          {"1000:daemon", "1000:1 [] / "},
+          {"games:daemon", "5:1 [] /usr/games games"},
+          {"games:100", "5:100 [] /usr/games games"},
+          {"app:app", "1654:1654 [] /home/app app"},
+          {"1654:29", "1654:29 [] /home/app app"},
+          {"app:", "1654:1654 [4 29 100 ] /home/app app"}});
+}
 
-INSTANTIATE_TEST_SUITE_P(DigitsThatAreAName, Meaning,
-                         testing::Values(Row{"2000", "42:43 [] /digits 2000"},
-                                         Row{"2000:3000", "42:44 [] /digits 2000"},
-                                         Row{"42:43", "42:43 [] /digits 2000"}));
+TEST(Meaning, OfDigitsThatAreANameIsThatName) {
+  expect(
+      {{"2000", "42:43 [] /digits 2000"}, {"2000:3000", "42:44 [] /digits 2000"}, {"42:43", "42:43 [] /digits 2000"}});
+}
 
-INSTANTIATE_TEST_SUITE_P(
-    Nobody, Meaning,
-    testing::Values(Row{"4294967296", "4294967296 is no id: ids are 0 to 2147483647"},
-                    Row{"4294967295", "4294967295 is no id: ids are 0 to 2147483647"},
-                    Row{"2147483648", "2147483648 is no id: ids are 0 to 2147483647"},
-                    Row{"18446744073709551616", "18446744073709551616 is no id: ids are 0 to 2147483647"},
-                    Row{"app:4294967296", "4294967296 is no id: ids are 0 to 2147483647"},
-                    Row{"-1", "there is no user '-1'"}, Row{"+0", "there is no user '+0'"},
-                    Row{"0x0", "there is no user '0x0'"}, Row{" 0", "there is no user ' 0'"},
-                    Row{"0 ", "there is no user '0 '"}, Row{"0\n", "there is no user '0\\n'"},
-                    Row{"app:-1", "there is no group '-1'"}, Row{"app:+0", "there is no group '+0'"},
-                    Row{"app: 0", "there is no group ' 0'"}, Row{"", "it names no user"}, Row{":", "it names no user"},
-                    Row{":app", "it names no user"}, Row{"::", "it names no user"},
-                    Row{"a:b:c", "it has more than two parts"}, Row{"app:app:", "it has more than two parts"},
-                    Row{"APP", "there is no user 'APP' > app"}, Row{"dameon", "there is no user 'dameon' > daemon"},
-                    Row{"app:audoi", "there is no group 'audoi' > audio"},
-                    Row{"nobody-like-this", "there is no user 'nobody-like-this'"}));
+TEST(Meaning, OfAllElseIsNobody) {
+  expect({{"4294967296", "4294967296 is no id: ids are 0 to 2147483647"},
+          {"4294967295", "4294967295 is no id: ids are 0 to 2147483647"},
+          {"2147483648", "2147483648 is no id: ids are 0 to 2147483647"},
+          {"18446744073709551616", "18446744073709551616 is no id: ids are 0 to 2147483647"},
+          {"app:4294967296", "4294967296 is no id: ids are 0 to 2147483647"},
+          {"-1", "there is no user '-1'"},
+          {"+0", "there is no user '+0'"},
+          {"0x0", "there is no user '0x0'"},
+          {" 0", "there is no user ' 0'"},
+          {"0 ", "there is no user '0 '"},
+          {"0\n", "there is no user '0\\n'"},
+          {"app:-1", "there is no group '-1'"},
+          {"app:+0", "there is no group '+0'"},
+          {"app: 0", "there is no group ' 0'"},
+          {"", "it names no user"},
+          {":", "it names no user"},
+          {":app", "it names no user"},
+          {"::", "it names no user"},
+          {"a:b:c", "it has more than two parts"},
+          {"app:app:", "it has more than two parts"},
+          {"APP", "there is no user 'APP' > app"},
+          {"dameon", "there is no user 'dameon' > daemon"},
+          {"app:audoi", "there is no group 'audoi' > audio"},
+          {"nobody-like-this", "there is no user 'nobody-like-this'"}});
+}
 
 // --- The files ---
 
