@@ -1009,8 +1009,9 @@ class Certificates(FilesTest):
     def test_a_pipe_that_was_inherited_and_an_empty_device_are_no_hang(self):
         self.assertIn("CryptographicException", self.report("/dev/null")[0])
         variables = self.entries({"Kestrel__Certificates__Default__Path": "/dev/stdin"})
-        piped = self.start("/bin/sh", "-c", 'echo | "$0" --check=json dotnet App.dll', self.binary, env=variables,
-                           stage=self.unprivileged, cwd=self.app).wait()
+        words = started_by_another(self.binary, "--check=json", "dotnet", "App.dll")
+        piped = self.start("/bin/sh", "-c", 'echo | "$0" "$@"', *words, env=variables, stage=self.unprivileged,
+                           cwd=self.app).wait()
         self.assertEqual({one["failure"] for one in piped.json["predictions"] if one["builder"] != "slim"}, {None})
 
     def test_a_subject_depends_on_a_store_that_is_not_looked_into(self):
