@@ -219,7 +219,10 @@ Analysis analyse(const system::System& system, const Start& start, const Request
   likely::pull_lever(analysis.code, analysis.input, analysis.plan, analysis.rules, rewrites,
                      rewrites && options.code == options::Code::rewrite);
   const diagnosis::Situation situation = situation_of(analysis, options);
-  const surroundings::Facts facts{.app = analysis.app, .input = analysis.input, .predictions = analysis.predictions};
+  const surroundings::Facts facts{.app = analysis.app,
+                                  .program = request.lookup.path,
+                                  .input = analysis.input,
+                                  .predictions = analysis.predictions};
   analysis.diagnosis = diagnosis::diagnose(situation);
   add_findings(analysis.diagnosis, request.notices, options);
   add_findings(analysis.diagnosis, endpoint_check::check(system, situation), options);

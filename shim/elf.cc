@@ -2,7 +2,9 @@
 
 #include <elf.h>
 
+#include <algorithm>
 #include <bit>
+#include <map>
 #include <utility>
 
 namespace portshim::elf {
@@ -10,10 +12,11 @@ namespace {
 
 static_assert(std::endian::native == std::endian::little);
 
-constexpr std::size_t kHeadSize = 4096;     // holds headers and notes of what linkers make
-constexpr unsigned kMostSegments = 128;     // a program has about ten
-constexpr unsigned kMostNoteSegments = 8;   // a program has two
-constexpr std::size_t kLargestNote = 4096;  // a program's are below 100 bytes
+constexpr std::size_t kHeadSize = 4096;                             // holds headers and notes of what linkers make
+constexpr unsigned kMostSegments = 128;                             // a program has about ten
+constexpr unsigned kMostNoteSegments = 8;                           // a program has two
+constexpr std::size_t kLargestNote = 4096;                          // a program's are below 100 bytes
+constexpr std::uint64_t kLargestDynamic = std::uint64_t{1} << 20U;  // a program's are below 10 kB
 
 /// For one of the two classes, 32 and 64 bit, which have the same fields in structures of different layout.
 template <typename Header, typename ProgramHeader>
@@ -27,7 +30,8 @@ std::optional<Headers> parse_class(const Content& content) {
   if (!table) return headers;
   for (std::size_t offset = 0; offset < table->size(); offset += sizeof(ProgramHeader)) {
     const auto entry = load<ProgramHeader>(*table, offset);
-    headers.segments.push_back({entry->p_type, entry->p_flags, entry->p_offset, entry->p_filesz, entry->p_align});
+    headers.segments.push_back(
+        {entry->p_type, entry->p_flags, entry->p_offset, entry->p_vaddr, entry->p_filesz, entry->p_align});
   }
   return headers;
 }
@@ -48,6 +52,17 @@ bool has_note_of(std::string_view notes, std::size_t alignment, std::string_view
     notes.remove_prefix(end);
   }
   return false;
+}
+
+/// What is loaded to an address; empty where that is in no segment of the file, or too large.
+std::string at_address(const Content& content, const Headers& headers, std::uint64_t address, std::uint64_t size) {
+  for (const Segment& segment : headers.segments) {
+    const std::uint64_t offset = address - segment.address;
+    if (segment.type != PT_LOAD || address < segment.address || offset >= segment.size) continue;
+    if (size > segment.size - offset || size > kLargestDynamic) return {};
+    return content.part(segment.offset + offset, static_cast<std::size_t>(size)).value_or("");
+  }
+  return {};
 }
 
 }  // namespace
@@ -96,6 +111,28 @@ bool has_note(const Content& content, std::string_view owner) {
     if (bytes && has_note_of(*bytes, segment.alignment == 8 ? 8 : 4, owner)) return true;
   }
   return false;
+}
+
+std::vector<std::string> needed(const Content& content) {
+  const auto headers = parse(content);
+  if (!headers || content.head()[EI_CLASS] != ELFCLASS64) return {};
+  const auto dynamic = std::ranges::find(headers->segments, std::uint32_t{PT_DYNAMIC}, &Segment::type);
+  if (dynamic == headers->segments.end() || dynamic->size > kLargestDynamic) return {};
+  const std::string table = content.part(dynamic->offset, static_cast<std::size_t>(dynamic->size)).value_or("");
+  std::map<std::int64_t, std::uint64_t> values;
+  std::vector<std::uint64_t> names;
+  for (std::size_t at = 0; const auto entry = load<Elf64_Dyn>(table, at); at += sizeof *entry) {
+    if (entry->d_tag == DT_NULL) break;
+    if (entry->d_tag == DT_RPATH || entry->d_tag == DT_RUNPATH) return {};
+    if (entry->d_tag == DT_NEEDED) names.push_back(entry->d_un.d_val);
+    values[entry->d_tag] = entry->d_un.d_val;
+  }
+  const std::string strings = at_address(content, *headers, values[DT_STRTAB], values[DT_STRSZ]);
+  std::vector<std::string> out;
+  for (const std::uint64_t name : names) {
+    if (name < strings.size()) out.emplace_back(strings.c_str() + name);
+  }
+  return out;
 }
 
 std::optional<std::string> before_marker(const Content& content, const Headers& headers, std::string_view marker,

@@ -19,7 +19,8 @@ struct Segment {
   std::uint32_t type = 0;
   std::uint32_t flags = 0;
   std::uint64_t offset = 0;
-  std::uint64_t size = 0;  ///< in the file
+  std::uint64_t address = 0;  ///< p_vaddr
+  std::uint64_t size = 0;     ///< in the file
   std::uint64_t alignment = 0;
 };
 
@@ -64,6 +65,10 @@ std::optional<T> load(std::string_view bytes, std::size_t offset) {
 
 /// True when one of its notes (elf(5), "Notes (Nhdr)") has this owner.
 [[nodiscard]] bool has_note(const Content& content, std::string_view owner);
+
+/// The libraries that a 64-bit program names (DT_NEEDED, elf(5)). None where it brings folders of its own to search
+/// (DT_RPATH, DT_RUNPATH), or where its tables are damaged.
+[[nodiscard]] std::vector<std::string> needed(const Content& content);
 
 /// The first `before` bytes in front of `marker`, where it is in writable data, or else in data that is not. Segments
 /// above 16 MiB are not searched.

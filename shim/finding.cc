@@ -68,6 +68,7 @@ constexpr std::array kTable{
     Entry{Id::runtimeconfig_missing, "the app's runtimeconfig.json does not exist"},
     Entry{Id::no_dotnet, "no .NET runtime was found for the app"},
     Entry{Id::environment_too_large, "arguments and environment became too large; the app starts with them unchanged"},
+    Entry{Id::library_missing, "a shared library that dotnet or the app needs is not installed: it ends with 127"},
     Entry{Id::exec_failed, "the kernel refused to execute COMMAND"},
     Entry{Id::deps_json, "the app's deps.json cannot be read or parsed: the host ends with 139, which is no crash"},
     Entry{Id::runtimeconfig_invalid,

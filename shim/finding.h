@@ -62,6 +62,7 @@ enum class Id : std::uint16_t {
   runtimeconfig_missing = 412,
   no_dotnet = 413,
   environment_too_large = 414,
+  library_missing = 415,
   exec_failed = 419,
   deps_json = 420,
   runtimeconfig_invalid = 421,

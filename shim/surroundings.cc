@@ -16,6 +16,7 @@
 #include "shim/config.h"
 #include "shim/directories.h"
 #include "shim/environment.h"
+#include "shim/libraries.h"
 #include "shim/path.h"
 
 namespace portshim::surroundings {
@@ -158,59 +159,31 @@ std::optional<Finding> few_processes(const system::System& system) {
 
 // --- Libraries. ---
 
-/// True where a path that ld.so's cache names, with this in it, is there (ldconfig(8)): names and paths in it end in
-/// NUL.
-bool cache_has(const system::System& system, std::string_view stem) {
-  const auto cache = system.read_file("/etc/ld.so.cache");
-  if (!cache) return cache.error().code != ENOENT;
-  for (std::size_t at = cache->find(stem); at != std::string::npos; at = cache->find(stem, at + 1)) {
-    const std::size_t begin = cache->rfind('\0', at) + 1;
-    const std::string path(cache->c_str() + begin);
-    if (path.starts_with('/') && system.status(path)) return true;
-  }
-  return false;
+libraries::Place place_of(const Facts& facts) {
+  return {.environment = facts.input.environment,
+          .base_directory = facts.app.base_directory,
+          .dotnet_root = facts.app.dotnet_root};
 }
 
-/// Where dlopen(3) of glibc and musl looks, beside the cache.
-std::vector<std::string> library_folders(const Facts& facts) {
-  std::vector<std::string> out = {"/lib",
-                                  "/usr/lib",
-                                  "/usr/local/lib",
-                                  "/lib64",
-                                  "/usr/lib64",
-                                  "/usr/local/lib64",
-                                  "/lib/x86_64-linux-gnu",
-                                  "/usr/lib/x86_64-linux-gnu",
-                                  "/lib/aarch64-linux-gnu",
-                                  "/usr/lib/aarch64-linux-gnu"};
-  if (!facts.app.base_directory.empty()) out.push_back(facts.app.base_directory);
-  const std::string more = variable(facts.input.environment, "LD_LIBRARY_PATH").value_or("");
-  for (std::string_view rest = more; !rest.empty();) {
-    const std::string_view folder = rest.substr(0, rest.find_first_of(":;"));
-    if (!folder.empty()) out.emplace_back(folder);
-    rest.remove_prefix(std::min(folder.size() + 1, rest.size()));
-  }
-  return out;
+bool may_be_installed(const system::System& system, const Facts& facts, std::string_view stem) {
+  return libraries::may_be_installed(system, place_of(facts), stem);
 }
 
-/// False where a library is certain not to be found, whatever its version. Rather true than wrong.
-bool may_have_library(const system::System& system, const Facts& facts, std::string_view stem) {
-  if (cache_has(system, stem)) return true;
-  // Distributions that keep every package in a folder of its own name it in the libraries that use it.
-  if (facts.app.dotnet_root.starts_with("/nix/") || facts.app.dotnet_root.starts_with("/gnu/")) return true;
-  if (variable(facts.input.environment, "LD_PRELOAD")) return true;
-  return std::ranges::any_of(library_folders(facts), [&](const std::string& folder) {
-    const auto names = system.list(folder);
-    if (!names) return names.error().code != ENOENT && names.error().code != ENOTDIR;
-    return std::ranges::any_of(*names, [&](const std::string& name) { return name.starts_with(stem); });
-  });
-}
-
-/// musl searches the folders that a file names, in place of its own.
-bool names_library_folders(const system::System& system) {
-  return std::ranges::any_of(std::array{"x86_64", "aarch64"}, [&](const char* machine) {
-    return system.status(fmt::format("/etc/ld-musl-{}.path", machine)).has_value();
-  });
+/// The loader ends the program before .NET has said a word.
+std::optional<Finding> no_library(const system::System& system, const Facts& facts) {
+  const std::string missing = libraries::first_missing(system, place_of(facts), facts.program);
+  if (missing.empty()) return std::nullopt;
+  return Finding{.id = Id::library_missing,
+                 .severity = Severity::error,
+                 .what = fmt::format("{} needs the library {}, which is not installed: the app cannot start",
+                                     quote(facts.program), quote(missing)),
+                 .why =
+                     "it is in none of the folders that the dynamic loader searches; what that says is 'error while "
+                     "loading shared libraries', with exit code 127",
+                 .did = "",
+                 .next =
+                     "install it in the image (Debian: libstdc++6, Alpine: libstdc++ and libgcc), or build on .NET's "
+                     "runtime-deps image"};
 }
 
 /// A switch of AppContext: the variable where it is a boolean, else the app's runtimeconfig
@@ -230,7 +203,7 @@ std::optional<Finding> no_icu(const system::System& system, const Facts& facts) 
     return std::nullopt;
   if (is_switched_on(facts, "System.Globalization.Invariant", "DOTNET_SYSTEM_GLOBALIZATION_INVARIANT"))
     return std::nullopt;
-  if (names_library_folders(system) || may_have_library(system, facts, "libicuuc.so.")) return std::nullopt;
+  if (may_be_installed(system, facts, "libicuuc.so.")) return std::nullopt;
   return Finding{.id = Id::icu_missing,
                  .severity = Severity::warning,
                  .what = "the library ICU is not installed: the app is likely to end at start with exit code 134",
@@ -266,8 +239,7 @@ std::optional<Finding> no_home(const system::System& system, const Facts& facts)
 }
 
 std::optional<Finding> no_openssl(const system::System& system, const Facts& facts) {
-  if (!serves_https(facts) || names_library_folders(system) || may_have_library(system, facts, "libssl.so"))
-    return std::nullopt;
+  if (!serves_https(facts) || may_be_installed(system, facts, "libssl.so")) return std::nullopt;
   return Finding{.id = Id::openssl_missing,
                  .severity = Severity::warning,
                  .what = "the library OpenSSL is not installed, and the app serves https: it is likely to end at start",
@@ -507,6 +479,7 @@ std::vector<Finding> check(const system::System& system, const Facts& facts) {
     add(no_web_root(system, facts));
   }
   std::ranges::move(check_limits(system, facts), std::back_inserter(out));
+  add(no_library(system, facts));
   add(no_icu(system, facts));
   add(no_openssl(system, facts));
   add(no_home(system, facts));

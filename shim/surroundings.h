@@ -15,6 +15,7 @@ namespace portshim::surroundings {
 /// What is known of the app. Everything outlives the call.
 struct Facts {
   const runtime::App& app;
+  const std::string& program;  ///< the file of COMMAND
   const hosting::Input& input;
   const std::vector<hosting::Prediction>& predictions;
 };

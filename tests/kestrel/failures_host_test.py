@@ -426,6 +426,11 @@ class Surroundings(FailuresTest):
         self.await_output(app, "Application started.")
         self.assertSilent(app.so_far())
 
+    def test_what_dotnet_itself_is_linked_with_has_to_be_installed(self):
+        row = Row("no libstdc++", "PS415", 127, "error while loading shared libraries", stage=self.hidden("libstdc++"))
+        self.assert_dies_and_is_explained(row)
+        self.assert_refused(row)
+
     def test_https_needs_a_home_directory(self):
         row = Row("no home", "PS321", ABORTED, "The home directory of the current user could not be determined",
                   stage=NOBODY_ELSE, make=make_certificate, variables={**HTTPS, "HOME": None})

@@ -25,6 +25,7 @@ using Words = std::vector<std::string>;
 /// An app that needs ICU, in a container that has all it needs; a test takes something away.
 struct Case {
   FakeSystem system;
+  std::string program = "/usr/bin/dotnet";
   Words environment;
   Words arguments;
   std::vector<hosting::Builder> builders = {hosting::Builder::wab};
@@ -42,7 +43,7 @@ struct Case {
     input.argv.insert(input.argv.end(), arguments.begin(), arguments.end());
     std::vector<Id> out;
     for (const Finding& finding :
-         surroundings::check(system, {.app = app, .input = input, .predictions = predictions})) {
+         surroundings::check(system, {.app = app, .program = program, .input = input, .predictions = predictions})) {
       EXPECT_EQ(finding.severity, finding.id == Id::inotify ? Severity::error : Severity::warning);
       out.push_back(finding.id);
     }
@@ -187,7 +188,8 @@ TEST(Surroundings, ASwitchOfReloadingIsTrueOrFalse) {
   const auto severity = [&](const char* entry) {
     const std::vector<std::string> environment{entry};
     const hosting::Input input{.environment = environment, .argv = {"dotnet", "App.dll"}, .builders = c.builders};
-    const auto found = surroundings::check(c.system, {.app = c.app, .input = input, .predictions = c.predictions});
+    const auto found = surroundings::check(
+        c.system, {.app = c.app, .program = c.program, .input = input, .predictions = c.predictions});
     return found.empty() ? Severity::debug : found[0].severity;
   };
   EXPECT_EQ(severity("DOTNET_hostBuilder__reloadConfigOnChange= True "), Severity::debug);
@@ -202,7 +204,8 @@ TEST(Surroundings, WithLimitsThisLowNoAppStarts) {
   Case c;
   const auto severity = [&] {
     const hosting::Input input{.environment = c.environment, .argv = {"dotnet", "App.dll"}, .builders = c.builders};
-    const auto found = check_limits(c.system, {.app = c.app, .input = input, .predictions = c.predictions});
+    const auto found =
+        check_limits(c.system, {.app = c.app, .program = c.program, .input = input, .predictions = c.predictions});
     return found.empty() ? Severity::debug : found[0].severity;
   };
   EXPECT_EQ(severity(), Severity::debug);
