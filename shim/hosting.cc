@@ -338,7 +338,7 @@ std::string content_root(Builder builder, const Providers& from, const Configura
   if (builder == Builder::wh && setting != nullptr && is_empty_variable(*setting)) setting = nullptr;
   if (setting == nullptr) return from.input.current_directory;
   if (setting->empty()) return from.input.base_directory;
-  return setting->value->starts_with('/') ? *setting->value : from.input.base_directory + "/" + *setting->value;
+  return path::join(from.input.base_directory, *setting->value);
 }
 
 /// The current directory is asked for where no setting was read so far, also by builders that do not use it then.

@@ -113,8 +113,7 @@ class Start {
     const SettingPtr key = setup_.configuration.find("Kestrel:" + section + ":KeyPath");
     for (const SettingPtr& part : {path, key}) {
       if (part == nullptr || part->empty()) continue;
-      const std::string whole =
-          path::normalise(part->value->starts_with('/') ? *part->value : setup_.content_root + "/" + *part->value);
+      const std::string whole = path::normalise(path::join(setup_.content_root, *part->value));
       auto exception = setup_.files->certificate(whole, setup_.major);
       if (!exception) continue;
       const bool certain = exception->type != kHang;

@@ -76,7 +76,7 @@ LinkEnd follow_link(const System& system, const std::string& link) {
     if (!target) return end;
     ++end.links;
     // ".." is left in place: textually it must not be resolved, the directory before it may be a link.
-    end.path = target->starts_with('/') ? *target : path::folder_of(end.path) + "/" + *target;
+    end.path = path::join(path::folder_of(end.path), *target);
   }
   end.endless = true;
   return end;

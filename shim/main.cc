@@ -13,20 +13,15 @@
 #include <vector>
 
 #include "shim/analysis.h"
+#include "shim/announce.h"
 #include "shim/diagnosis.h"
-#include "shim/environment.h"
 #include "shim/finding.h"
-#include "shim/guard.h"
 #include "shim/identity.h"
 #include "shim/install.h"
 #include "shim/launch.h"
-#include "shim/leftovers.h"
-#include "shim/log.h"
-#include "shim/memory_events.h"
 #include "shim/options.h"
-#include "shim/path.h"
+#include "shim/parent.h"
 #include "shim/policy.h"
-#include "shim/post_mortem.h"
 #include "shim/process.h"
 #include "shim/report.h"
 #include "shim/request.h"
@@ -39,6 +34,9 @@ namespace {
 
 using namespace portshim;
 using analysis::Analysis;
+using announce::fail;
+using announce::leave_reason;
+using announce::say;
 using finding::Finding;
 using finding::Id;
 using finding::Severity;
@@ -48,23 +46,6 @@ using request::Start;
 constexpr int kRefused = 78;
 constexpr int kNotPrinted = 125;  // as env(1) and nohup(1) when they themselves fail
 constexpr int kStdout = 1;
-
-bool wants_colour(const system::Control& system, const Start& start, int descriptor) {
-  const auto value = [&](std::string_view name) { return environment::value(start.environment, name).value_or(""); };
-  return log::wants_colour(system.is_terminal(descriptor), value("NO_COLOR"), value("TERM"));
-}
-
-void say(system::Control& system, const Start& start, const options::Options& options,
-         std::span<const Finding> findings) {
-  if (findings.empty()) return;
-  log::Log log(system, options.log_format, options.log_level, wants_colour(system, start, STDERR_FILENO));
-  for (const Finding& finding : findings) log.say(finding);
-}
-
-/// What Kubernetes is to show of a COMMAND that is not started.
-void leave_reason(system::Control& system, const options::Options& options, std::span<const Finding> findings) {
-  system.overwrite(options.termination_log, log::termination_message(findings));
-}
 
 /// Writes what was asked for to stdout: the exit code `code`, or another where that failed.
 int print(system::Control& system, const Start& start, const options::Options& options, const std::string& text,
@@ -77,7 +58,7 @@ int print(system::Control& system, const Start& start, const options::Options& o
                         .why = finding::quote(written.error().message()),
                         .did = "nothing was started",
                         .next = "give it an stdout that takes it all"};
-  say(system, start, options, std::array{finding});
+  say(system, start, options, finding);
   return kNotPrinted;
 }
 
@@ -94,7 +75,7 @@ int print_check(system::Control& system, const Start& start, const Analysis& ana
   }
   const std::string text = options.check == options::Check::json
                                ? report::as_json(report)
-                               : report::as_text(report, wants_colour(system, start, kStdout));
+                               : report::as_text(report, announce::wants_colour(system, start, kStdout));
   return print(system, start, options, text, analysis.diagnosis.refuse ? kRefused : 0);
 }
 
@@ -128,13 +109,12 @@ int become(system::Control& system, const Start& start, const Request& request, 
                               .why = "execve answered E2BIG",
                               .did = "started it with the settings as they were",
                               .next = "set the new ports in the image or chart"};
-      say(system, start, request.options(), std::array{too_large});
+      say(system, start, request.options(), too_large);
       error = system.execute(request.lookup.path, original.argv, original.environment);
     }
   }
   const launch::Failure failure = launch::explain_exec(system, request.lookup.path, error);
-  say(system, start, request.options(), std::array{failure.finding});
-  leave_reason(system, request.options(), std::array{failure.finding});
+  fail(system, start, request.options(), failure.finding);
   return failure.code;
 }
 
@@ -149,7 +129,7 @@ int give_way(system::Control& system, const Start& start, const Request& request
                            : validates                                   ? "the app was not started (exit code 78)"
                                                                          : "started COMMAND as it was",
                     .next = "please report this"};
-  say(system, start, request.options(), std::array{own});
+  say(system, start, request.options(), own);
   if (request.options().check != options::Check::no) return kRefused;
   if (validates) {
     leave_reason(system, request.options(), std::array{own});
@@ -181,7 +161,7 @@ int run_app(system::Control& system, const Start& start, const Request& request)
 
 int install_copy(system::Control& system, const Start& start, const options::Options& options) {
   const Finding finding = install::install(system, options.install);
-  say(system, start, options, std::array{finding});
+  say(system, start, options, finding);
   if (finding.id == Id::installed) return 0;
   leave_reason(system, options, std::array{finding});
   return kRefused;
@@ -196,7 +176,7 @@ int refuse_process(system::Control& system, const Start& start, const options::O
                         .why = std::move(why),
                         .did = "nothing was examined",
                         .next = "give the number that the app has in this PID namespace (ps, /proc/*/cmdline)"};
-  say(system, start, options, std::array{finding});
+  say(system, start, options, finding);
   return kNotPrinted;
 }
 
@@ -262,7 +242,7 @@ int refuse_set_user_id(system::Control& system, const Start& start) {
                         .why = "its real and effective ids differ: whoever started it would choose what runs with them",
                         .did = "the app was not started (exit code 78)",
                         .next = "take the set-uid and set-gid bits off the file: chmod 0755"};
-  say(system, start, {}, std::array{finding});
+  say(system, start, {}, finding);
   return kRefused;
 }
 
@@ -272,8 +252,7 @@ int start_app(system::Control& system, const Start& start, const Request& reques
   if (request.lookup.path.empty()) {
     const launch::Failure failure =
         launch::explain_lookup(system, start.argv[request.command], request.lookup, start.environment);
-    say(system, start, options, std::array{failure.finding});
-    leave_reason(system, options, std::array{failure.finding});
+    fail(system, start, options, failure.finding);
     return failure.code;
   }
   if (options.mode == options::Mode::off) {
@@ -282,140 +261,6 @@ int start_app(system::Control& system, const Start& start, const Request& reques
     return become(system, start, request, unchanged(start, request));
   }
   return run_app(system, start, request);
-}
-
-/// portshim cannot be the parent: the app starts without one.
-void say_unsupervised(system::Control& system, const Start& start, const options::Options& options,
-                      const system::Error& error) {
-  const Finding finding{.id = Id::not_supervised,
-                        .severity = Severity::error,
-                        .what = "portshim cannot stay as the parent of COMMAND",
-                        .why = finding::quote(error.message()),
-                        .did = "started COMMAND without --init",
-                        .next = "look at the container's limits of processes (pids.max) and open files (ulimit -n)"};
-  say(system, start, options, std::array{finding});
-}
-
-void say_not_adopted(system::Control& system, const Start& start, const options::Options& options,
-                     const system::Error& error) {
-  const Finding finding{.id = Id::orphans_not_adopted,
-                        .severity = Severity::debug,
-                        .what = "portshim cannot become the parent of processes that lose theirs",
-                        .why = finding::quote(error.message()),
-                        .did = "the init of this PID namespace gets them, and portshim does not end them with COMMAND",
-                        .next = ""};
-  say(system, start, options, std::array{finding});
-}
-
-bool stays_parent(const options::Options& options) {
-  return options.init || options.guard != options::Guard::off;
-}
-
-/// In the child of `parent`: what is read and said before COMMAND starts is the child's, so that the parent stays
-/// small.
-int start_in_child(system::Control& system, const Start& start, const Request& request, pid_t parent) {
-  Start its_start = start;
-  supervise::rename_listen_pid(its_start.environment, parent);
-  return start_app(system, its_start, request);
-}
-
-/// The path as it is from any working directory.
-std::string from_anywhere(const system::System& system, const std::string& path) {
-  if (path.empty() || path.starts_with('/')) return path;
-  const auto directory = system.current_directory();
-  return directory ? *directory + "/" + path : path;
-}
-
-/// COMMAND is called dotnet, or has beside it what `dotnet publish` writes there.
-bool is_dotnet(const system::System& system, const std::string& path) {
-  return path::last_component(path) == "dotnet" || system.status(path + ".runtimeconfig.json").has_value() ||
-         system.status(path + ".dll").has_value();
-}
-
-/// Says why COMMAND ended, where that is worth a word.
-void explain_end(system::Control& system, const Start& start, const options::Options& options,
-                 const post_mortem::Facts& facts) {
-  const auto finding = post_mortem::explain(facts);
-  if (!finding) return;
-  say(system, start, options, std::array{*finding});
-  leave_reason(system, options, std::array{*finding});
-}
-
-/// In the parent, until COMMAND ends: the exit code. `guard` may be null.
-int stay(system::Control& system, const Start& start, const Request& request, const supervise::Child& child,
-         guard::Guard* guard) {
-  // The parent's working directory is going to be /.
-  options::Options options = request.options();
-  options.termination_log = from_anywhere(system, options.termination_log);
-  const std::string path = from_anywhere(system, request.lookup.path);
-  if (const auto adopts = supervise::adopt_orphans(); !adopts) say_not_adopted(system, start, options, adopts.error());
-  const auto kills_before = memory_events::count_kills(system);
-  const supervise::End end = supervise::supervise(child, options, guard);
-  if (end.executed && end.status != 0) {
-    explain_end(system, start, options,
-                {.command = start.argv[request.command],
-                 .status = end.status,
-                 .is_dotnet = is_dotnet(system, path),
-                 .kills_before = kills_before,
-                 .kills_after = memory_events::count_kills(system),
-                 .denied_bind = guard == nullptr ? std::nullopt : guard->last_denied()});
-  }
-  leftovers::end(child.signals.number(), options.grace);
-  return supervise::exit_code(end, options);
-}
-
-/// --init.
-int supervise_app(system::Control& system, const Start& start, const Request& request,
-                  supervise::SignalMask inherited) {
-  const options::Options& options = request.options();
-  const auto child = supervise::fork_child(
-      inherited, [&, parent = getpid()] { return start_in_child(system, start, request, parent); });
-  if (child) return stay(system, start, request, *child, nullptr);
-  say_unsupervised(system, start, options, child.error());
-  supervise::restore_signals(inherited);
-  return start_app(system, start, request);
-}
-
-/// --guard, as --init but with the app's bind calls watched: the exit code, or nothing where that cannot be, and no
-/// child is left.
-std::optional<int> guard_app(system::Control& system, const Start& start, const Request& request,
-                             supervise::SignalMask inherited) {
-  const options::Options& options = request.options();
-  const std::string& path = request.lookup.path;
-  // What cannot be executed is start_app's to explain.
-  if (path.empty() || !system.executable(path)) return std::nullopt;
-  const auto say_one = [&](const Finding& finding) { say(system, start, options, std::array{finding}); };
-  auto rules = guard::examine(system, path, options);
-  if (!rules) {
-    say_one(rules.error());
-    return std::nullopt;
-  }
-  guard::Guard guard(*std::move(rules), say_one);
-  system::Result<void> ready = guard.prepare();
-  if (ready) {
-    const auto child = supervise::fork_child(inherited, [&, parent = getpid()] {
-      return guard.enter() ? start_in_child(system, start, request, parent) : kNotPrinted;
-    });
-    ready = child ? guard.attach(*child) : std::unexpected(child.error());
-    if (ready) {
-      system.limit_waiting();
-      return stay(system, start, request, *child, &guard);
-    }
-    if (child) supervise::dismiss(*child);
-  }
-  say_one(guard::not_set_up(ready.error()));
-  return std::nullopt;
-}
-
-/// With portshim as the parent, if that can be.
-int start_supervised(system::Control& system, const Start& start, const Request& request,
-                     supervise::SignalMask inherited) {
-  if (request.options().guard != options::Guard::off) {
-    if (const auto code = guard_app(system, start, request, inherited)) return *code;
-  }
-  if (request.options().init) return supervise_app(system, start, request, inherited);
-  supervise::restore_signals(inherited);
-  return start_app(system, start, request);
 }
 
 /// --user: everything that is read and done from here on is read and done as that user. The exit code where it is
@@ -427,9 +272,7 @@ std::optional<int> step_down(system::Control& system, Start& start, Request& req
   if (options.user.empty() || request.invocation.refusal || !starts) return std::nullopt;
   auto notices = identity::step_down(system, request.invocation, start.environment);
   if (!notices) {
-    const std::array finding{notices.error().finding};
-    say(system, start, options, finding);
-    leave_reason(system, options, finding);
+    fail(system, start, options, notices.error().finding);
     return notices.error().code;
   }
   request.notices.insert(request.notices.end(), notices->begin(), notices->end());
@@ -440,7 +283,7 @@ std::optional<int> step_down(system::Control& system, Start& start, Request& req
 int run(system::Control& system, Start start, const std::optional<supervise::SignalMask>& inherited) {
   Request request = request::parse(start);
   const options::Options& options = request.options();
-  const bool stays_blocked = inherited.has_value() && stays_parent(options);
+  const bool stays_blocked = inherited.has_value() && parent::stays(options);
   if (inherited && !stays_blocked) supervise::restore_signals(*inherited);
 
   const system::Ids ids = system.ids();
@@ -450,7 +293,7 @@ int run(system::Control& system, Start start, const std::optional<supervise::Sig
   const options::Options outer = options;
   request::look_up(system, start, request);
   if (const auto& refusal = request.invocation.refusal) {
-    say(system, start, options, std::array{*refusal});
+    say(system, start, options, *refusal);
     leave_reason(system, options, std::array{*refusal});
     return request.invocation.refusal_code;
   }
@@ -467,9 +310,10 @@ int run(system::Control& system, Start start, const std::optional<supervise::Sig
     request.notices.push_back(identity::nothing_to_keep_across(request.invocation));
   }
   if (options.check != options::Check::no) return run_app(system, start, request);
-  if (stays_parent(options)) {
+  if (parent::stays(options)) {
     // The inner one of nested calls may have asked for it.
-    return start_supervised(system, start, request, stays_blocked ? inherited.value_or(0) : supervise::block_signals());
+    return parent::start(system, start, request, stays_blocked ? inherited.value_or(0) : supervise::block_signals(),
+                         [&](const Start& its_start) { return start_app(system, its_start, request); });
   }
   return start_app(system, start, request);
 }

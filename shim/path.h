@@ -19,6 +19,14 @@ namespace portshim::path {
   return std::string(slash == 0 ? "/" : path.substr(0, slash));
 }
 
+/// A path as it is from `folder`: an absolute one as it is (Path.Combine).
+[[nodiscard]] inline std::string join(std::string_view folder, std::string_view path) {
+  if (path.starts_with('/')) return std::string(path);
+  std::string out(folder);
+  if (!out.ends_with('/')) out += '/';
+  return out.append(path);
+}
+
 /// An absolute path without ".", ".." and empty components, worked out from the text alone: Path.GetFullPath. A slash
 /// at the end stays.
 [[nodiscard]] inline std::string normalise(std::string_view path) {

@@ -293,7 +293,7 @@ std::optional<Finding> no_web_root(const system::System& system, const Facts& fa
   for (const auto& [by, value] : settings_called(input, "webRoot")) {
     const bool absolute = value.starts_with('/');
     if (value.empty() || (!absolute && moved)) continue;
-    const int error = directories::make_error(system, absolute ? value : input.current_directory + "/" + value);
+    const int error = directories::make_error(system, path::join(input.current_directory, value));
     if (error == 0) continue;
     return Finding{
         .id = Id::web_root,

@@ -5,7 +5,7 @@ import signal
 
 import portshim_test
 from init_case import InitTest, children_of, state_of
-from kestrel import PERMISSION_DENIED, UNPRIVILEGED_UID, KestrelTest
+from kestrel import PERMISSION_DENIED, SINGLE_FILE, UNPRIVILEGED_UID, KestrelTest
 from portshim_test import Process, as_uid, in_network_namespace
 
 
@@ -71,6 +71,17 @@ class Host(KestrelTest, InitTest):
         result = process.wait()
         self.assertEqual(result.code, 139, result)
         self.assertIn("ResolverInitFailure", self.assertFinding(result, "PS502", "error").why)
+
+    def test_a_single_file_is_known_with_nothing_beside_it(self):
+        if not SINGLE_FILE.exists():
+            portshim_test.skip(f"needs the published app: ctest -R kestrel.publish makes {SINGLE_FILE}")
+        self.write("App", SINGLE_FILE.read_bytes(), 0o755)
+        # Neither HOME nor a variable says where it may extract what it holds.
+        process = self.init("./App", env={"DOTNET_ROOT": str(self.dotnet.resolve().parent)}, cwd=self.directory,
+                            stage=as_uid(UNPRIVILEGED_UID))
+        result = process.wait()
+        self.assertEqual(result.code, 159, result)
+        self.assertIn("BundleExtractionFailure", self.assertFinding(result, "PS502", "error").why)
 
 
 if __name__ == "__main__":
