@@ -187,11 +187,13 @@ class Writer {
     const bool unfilled = address::has_placeholder(text);
     const std::string setting = name_setting(s_.input, endpoint.source);
     if (is_relative_socket(endpoint.text)) {
-      add(Id::placeholder, Severity::warning,
+      const bool refused = validates() && policy::is_low(endpoint.target, s_.rules) &&
+                           situation::overriding_calls(s_, endpoint.source.origin()).empty();
+      add(Id::placeholder, refused ? Severity::error : Severity::warning,
           fmt::format("{} is no unix socket, since its path does not begin with '/': .NET takes it for port {}",
                       setting, endpoint.target.port),
-          fmt::format("'unix' is then the name of a host, and '{}' a port that is no number", quote(text)), "",
-          "write the whole path, as http://unix:/run/app/app.sock");
+          fmt::format("'unix' is then the name of a host, and '{}' a port that is no number", quote(text)),
+          refused ? nothing_done() : "", std::string(kHowToNameSocket));
       return;
     }
     const std::string what =
@@ -208,6 +210,19 @@ class Writer {
   static bool is_relative_socket(std::string_view text) {
     const std::size_t host = text.find("://");
     return host != std::string_view::npos && config::fold(text.substr(host + 3, 5)) == "UNIX:";
+  }
+
+  static constexpr std::string_view kHowToNameSocket = "a unix socket is written http://unix:/whole/path.sock";
+
+  /// "unix:/run/app.sock", "http://unix:./app.sock", "/run/app.sock": what others write for a unix socket.
+  static bool is_meant_as_socket(std::string_view text) {
+    if (text.contains("://unix:/")) return false;
+    const std::string folded = config::fold(text);
+    const std::size_t at = folded.find("UNIX");
+    const bool is_word = at != std::string::npos && (at == 0 || folded[at - 1] == '/' || folded[at - 1] == '+');
+    const std::string_view rest = is_word ? std::string_view(folded).substr(at + 4) : "";
+    const bool has_path = rest.size() > 1 && (rest[0] == ':' || rest[0] == '/') && (rest[1] < '0' || rest[1] > '9');
+    return has_path || folded.ends_with(".SOCK");
   }
 
   [[nodiscard]] std::string how_to_fill_in(bool is_variable) const {
@@ -336,10 +351,19 @@ class Writer {
     return !situation::overriding_calls(s_, decision.low.origin).empty();
   }
 
+  /// PS107 has said that it is meant for a unix socket.
+  [[nodiscard]] bool is_socket_alone(const Decision& decision) const {
+    return std::ranges::all_of(kestrel::addresses(decision.low.form, decision.low.value), [&](const std::string& text) {
+      const auto target = address::resolve(text, kAnyMajor);
+      return !target || !policy::is_low(*target, s_.rules) || is_relative_socket(text);
+    });
+  }
+
   /// explain and validate: nothing is changed.
   void say_low(const Decision& decision) {
     if (is_overridden(decision)) return;
     out_.refuse = true;
+    if (is_socket_alone(decision)) return;
     std::string next;
     if (is_immovable(decision)) {
       next = fmt::format("{}; PORTSHIM=rewrite cannot move it: {}", remedy_of(decision), why_immovable(decision));
@@ -375,7 +399,9 @@ class Writer {
     const bool expected = is_overridden(decision) || std::ranges::all_of(decision.moves, &Move::mapped);
     add(Id::low_port, expected ? Severity::info : Severity::warning, what_low(decision),
         situation::why_low(s_, decision.low.targets), name_change(decision),
-        fmt::format("{}; better, {}{}", send_traffic(decision), better(decision), unless_code(s_)));
+        is_socket_alone(decision)
+            ? std::string(kHowToNameSocket)
+            : fmt::format("{}; better, {}{}", send_traffic(decision), better(decision), unless_code(s_)));
   }
 
   void say_added(const Decision& decision) {
@@ -540,17 +566,22 @@ class Writer {
   }
 
   /// "http://+:80,http://+:81" is one address to .NET, with a path.
-  static bool has_wrong_separator(const kestrel::Failure& failure) {
+  static bool is_wrong_separator(std::string_view text) { return text.find("://") != text.rfind("://"); }
+
+  static bool any_address(const kestrel::Failure& failure, bool (*is)(std::string_view)) {
     if (failure.source.setting == nullptr) return false;
-    return std::ranges::any_of(kestrel::addresses(failure.source.form, failure.source.setting->value.value_or("")),
-                               [](const std::string& text) { return text.find("://") != text.rfind("://"); });
+    return std::ranges::any_of(kestrel::addresses(failure.source.form, failure.source.setting->value.value_or("")), is);
+  }
+
+  static bool is_of_ports(kestrel::Form form) {
+    return form == kestrel::Form::http_ports || form == kestrel::Form::https_ports;
   }
 
   static std::string how_to_separate(kestrel::Form form) {
     if (form == kestrel::Form::single_url)
       return "give each address an endpoint (Kestrel:Endpoints:NAME:Url) of its own";
-    const bool ports = form == kestrel::Form::http_ports || form == kestrel::Form::https_ports;
-    return ports ? "write port numbers alone, separated by ';'" : "separate addresses with ';', without blanks";
+    return is_of_ports(form) ? "write port numbers alone, separated by ';'"
+                             : "separate addresses with ';', without blanks";
   }
 
   static Id id_of(kestrel::Fault fault) {
@@ -622,7 +653,9 @@ class Writer {
         s_.plan.repairs, [&](const repair::Repair& r) { return r.origin == failure.source.origin(); });
     const bool repairable = failure.source.form != kestrel::Form::none && repair != s_.plan.repairs.end();
     if (!rewrites() && repairable) return "take out the white space or quotes around it; PORTSHIM=rewrite does so";
-    if (has_wrong_separator(failure)) return how_to_separate(failure.source.form);
+    if (any_address(failure, is_wrong_separator)) return how_to_separate(failure.source.form);
+    if (!is_of_ports(failure.source.form) && any_address(failure, is_meant_as_socket))
+      return std::string(kHowToNameSocket);
     if (failure.exception.message.starts_with("Invalid url: ")) {
       return "write it with scheme and port, as http://+:8080";
     }
@@ -756,8 +789,7 @@ class Writer {
                                      ? name_setting(s_.input, endpoints.front().source) + " wins"
                                      : name_setting(s_.input, endpoints.front().source) + " is used";
       const std::string hider = hidden_by(source, settings);
-      const bool ports =
-          source.form == kestrel::Form::http_ports || source.form == kestrel::Form::https_ports;  // of a base image
+      const bool ports = is_of_ports(source.form);  // of a base image
       const bool misleads = low && !ports && !asks_for_low_port(source);
       const bool elsewhere = std::ranges::any_of(
           s_.predictions, [&](const Prediction& prediction) { return uses(prediction, source.origin()); });
@@ -772,8 +804,7 @@ class Writer {
     const bool endpoint = winner.form == kestrel::Form::single_url;
     if (endpoint && loser.form != kestrel::Form::single_url)
       return "Kestrel:Endpoints of the configuration override urls and ports";
-    const bool ports = loser.form == kestrel::Form::http_ports || loser.form == kestrel::Form::https_ports;
-    if (ports && winner.form == kestrel::Form::url_list) return "urls override ports";
+    if (is_of_ports(loser.form) && winner.form == kestrel::Form::url_list) return "urls override ports";
     if (winner.form == kestrel::Form::none) return "with an empty value a source hides those below it";
     return "for WebApplication.CreateBuilder, from lowest to highest: ASPNETCORE_ variables, DOTNET_ variables, "
            "appsettings files, variables without prefix, arguments";

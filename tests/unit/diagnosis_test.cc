@@ -497,6 +497,29 @@ TEST(Diagnosis, ACommaBetweenAddressesIsNamed) {
             "separate addresses with ';', without blanks");
 }
 
+TEST(Diagnosis, WhatIsMeantForAUnixSocketGetsNoAdviceAboutPorts) {
+  constexpr std::string_view kNext = "a unix socket is written http://unix:/whole/path.sock";
+  for (const char* url : {"http://unix:./a.sock", "unix:/run/a.sock", "unix:///run/a", "http://unix/run/a",
+                          "http+unix:/run/a", "http://Unix:/run/a", "/run/a.sock"}) {
+    EXPECT_EQ(of({std::string("ASPNETCORE_URLS=") + url}).find(Id::will_fail).next, kNext) << url;
+  }
+  EXPECT_NE(of({"ASPNETCORE_URLS=http://myunix:80/x"}).find(Id::will_fail).next, kNext);
+  EXPECT_NE(of({"ASPNETCORE_URLS=http://unix:80/x"}).find(Id::will_fail).next, kNext);
+  EXPECT_NE(of({"ASPNETCORE_URLS=http://unix:/run/a.sock;http://+:80/x"}).find(Id::will_fail).next, kNext);
+}
+
+TEST(Diagnosis, ARelativeUnixSocketIsSaidOnceAndStillRefused) {
+  Case c = of({"ASPNETCORE_URLS=http://unix:a.sock"}, Mode::validate);
+  EXPECT_EQ(c.find(Id::low_port), Finding{});
+  EXPECT_EQ(c.find(Id::placeholder).severity, Severity::error);
+  EXPECT_EQ(c.find(Id::placeholder).next, "a unix socket is written http://unix:/whole/path.sock");
+  EXPECT_TRUE(c.diagnose().refuse);
+  c.options.mode = Mode::explain;
+  EXPECT_EQ(c.find(Id::placeholder).severity, Severity::warning);
+  c.environment = {"ASPNETCORE_URLS=http://unix:a.sock;http://127.0.0.1:81"};
+  EXPECT_NE(c.find(Id::low_port), Finding{});
+}
+
 TEST(Diagnosis, AnArgumentIsToBeChangedWhereItIsGiven) {
   Case c;
   c.arguments = {"--urls", "http://+:80"};
