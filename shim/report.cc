@@ -7,6 +7,7 @@
 
 #include <algorithm>
 #include <array>
+#include <cstddef>
 #include <cstdint>
 #include <string_view>
 #include <utility>
@@ -22,6 +23,7 @@ using address::Bind;
 using address::Target;
 using address::Verdict;
 using diagnosis::Situation;
+using finding::Id;
 using finding::quote;
 using hosting::Prediction;
 using kestrel::Endpoint;
@@ -456,24 +458,43 @@ std::string table(const std::vector<Group>& groups, std::size_t predictions, boo
   return out;
 }
 
+/// The endpoint as it is asked for, what is known of its bind, and who asks.
+Line line_of(const Situation& s, const Endpoint& endpoint) {
+  const State state = state_of(s, endpoint.target);
+  return {.place = quote(address::to_string(endpoint.target)),
+          .state = std::string(describe(s, endpoint.target, state)),
+          .origin = quote(endpoint.source.origin().name),
+          .colour = colour_of(state)};
+}
+
+/// What ends the start; of .NET's message its first line.
+Line line_of(const kestrel::Failure& failure, std::string_view before, std::string_view after) {
+  const std::string_view message = failure.exception.message;
+  return {.place = fmt::format("{}{}: {}{}", before, failure.exception.type,
+                               quote(message.substr(0, message.find('\n'))), after),
+          .state = {},
+          .origin = {}};
+}
+
+/// The endpoints up to a failure, and those behind it where it is not certain.
 std::vector<Line> lines_of(const Situation& s, const Prediction& prediction) {
-  std::vector<Line> lines;
-  for (const Endpoint& endpoint : prediction.strict.endpoints) {
-    const State state = state_of(s, endpoint.target);
-    lines.push_back({.place = quote(address::to_string(endpoint.target)),
-                     .state = std::string(describe(s, endpoint.target, state)),
-                     .origin = quote(endpoint.source.origin().name),
-                     .colour = colour_of(state)});
+  const kestrel::Run& strict = prediction.strict;
+  const kestrel::Run& lenient = prediction.lenient();
+  std::vector<Line> lines(lenient.endpoints.size());
+  std::ranges::transform(lenient.endpoints, lines.begin(), [&](const Endpoint& one) { return line_of(s, one); });
+  const auto then = [&] { return lines.empty() ? "" : "then "; };
+  if (lenient.failure && prediction.prevented) lines.push_back(line_of(*lenient.failure, then(), ""));
+  if (strict.failure) {
+    const bool goes_on = lines.size() > strict.endpoints.size();
+    const std::string_view after = strict.failure->certain ? ""
+                                   : strict.failure->exception.type == kestrel::kHang
+                                       ? (goes_on ? " (after that:)" : "")
+                                   : goes_on ? " (if the app's code prevents it, then:)"
+                                             : " (unless the app's code prevents it)";
+    const auto at = lines.begin() + static_cast<std::ptrdiff_t>(strict.endpoints.size());
+    lines.insert(at, line_of(*strict.failure, strict.endpoints.empty() ? "" : "then ", after));
   }
-  const auto& failure = prediction.strict.failure;
-  if (lines.empty() && !failure) lines.push_back({.place = "no endpoint", .state = {}, .origin = {}});
-  if (failure) {
-    lines.push_back({.place = fmt::format("{}{}: {}{}", lines.empty() ? "" : "then ", failure->exception.type,
-                                          quote(failure->exception.message),
-                                          failure->certain ? "" : " (unless the app's code prevents it)"),
-                     .state = {},
-                     .origin = {}});
-  }
+  if (lines.empty()) lines.push_back({.place = "no endpoint", .state = {}, .origin = {}});
   return lines;
 }
 
@@ -635,6 +656,45 @@ std::string list_listening(const Running& running, bool predicts, bool colour) {
   return out;
 }
 
+/// A reason that the finding before has given already is not repeated.
+std::string list_findings(const Report& report, bool colour) {
+  std::string out;
+  std::string_view before;
+  for (const finding::Finding& finding : report.diagnosis.findings) {
+    finding::Finding shown = finding;
+    if (!before.empty() && finding.why == before) shown.why = "as above";
+    out += log::as_text(shown, colour);
+    before = finding.why;
+  }
+  return out;
+}
+
+/// True for what ends an app, of which a warning says that it may.
+bool ends_app(Id id) {
+  constexpr auto kPorts =
+      std::to_array<Id>({Id::new_port_taken, Id::collision, Id::immovable, Id::address_in_use, Id::code_port,
+                         Id::will_fail, Id::socket_directory, Id::socket_file, Id::address_unavailable});
+  constexpr auto kHarmless =
+      std::to_array<Id>({Id::settings_not_read, Id::code_not_read, Id::environment_too_large, Id::profiler_missing,
+                         Id::diagnostics_lost, Id::child_signal_ignored, Id::stop_signals_blocked});
+  const bool is_of_file_or_exec = id >= Id::settings_file && id < Id::not_supervised;
+  return is_of_file_or_exec ? std::ranges::find(kHarmless, id) == kHarmless.end()
+                            : std::ranges::find(kPorts, id) != kPorts.end();
+}
+
+/// "; 2 warnings: it may end at start, see PS110, PS320"
+std::string may_end(const Report& report) {
+  std::vector<std::string> ids;
+  for (const finding::Finding& finding : report.diagnosis.findings) {
+    if (finding.severity >= finding::Severity::warning && ends_app(finding.id)) ids.push_back(to_string(finding.id));
+  }
+  if (ids.empty()) return {};
+  const std::string count = fmt::format("; {} {}", ids.size(), ids.size() == 1 ? "warning" : "warnings");
+  const auto tail = std::ranges::unique(ids);
+  ids.erase(tail.begin(), tail.end());
+  return fmt::format("{}: it may end at start, see {}", count, fmt::join(ids, ", "));
+}
+
 }  // namespace
 
 std::string as_json(const Report& report) {
@@ -660,12 +720,12 @@ std::string as_text(const Report& report, bool colour) {
   out += report.diagnosis.findings.empty()
              ? row("findings:", "none")
              : fmt::format("findings, as {} them:\n", is_off ? "explain would say" : "a start says");
-  for (const finding::Finding& finding : report.diagnosis.findings) out += log::as_text(finding, colour);
+  out += list_findings(report, colour);
   out += row("verdict:", report.diagnosis.refuse
                              ? in_colour("refuse", Colour::red, colour) +
                                    ": PORTSHIM=validate would not start it (exit code 78), the other modes " +
                                    "would, whatever comes of it"
-                             : in_colour("start", Colour::green, colour));
+                             : in_colour("start", Colour::green, colour) + may_end(report));
   return out;
 }
 

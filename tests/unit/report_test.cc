@@ -197,6 +197,37 @@ TEST(Report, BuildersThatDifferAreNamed) {
   EXPECT_THAT(text, Not(HasSubstr("changes:")));
 }
 
+TEST(Report, EndpointsBehindAFailureThatCodeMayPreventAreListedAndOthersAreNot) {
+  constexpr std::string_view kBoth = "http ANY:8080   ok here  ASPNETCORE_URLS\n";
+  const std::string likely =
+      Sample({"ASPNETCORE_URLS=http://+:8080;https://+:8443"}, Mode::explain).write(as_plain_text);
+  EXPECT_THAT(likely, HasSubstr(kBoth));
+  EXPECT_THAT(likely, HasSubstr("could not be found or is out of date. (if the app's code prevents it, then:)\n"
+                                "    https ANY:8443  ok here  ASPNETCORE_URLS\n"));
+  const std::string certain =
+      Sample({"ASPNETCORE_URLS=http://+:8080;x;http://+:8081"}, Mode::explain).write(as_plain_text);
+  EXPECT_THAT(certain, HasSubstr("http ANY:8080  ok here  ASPNETCORE_URLS\n"
+                                 "    then System.FormatException: Invalid url: 'x'\n"));
+  EXPECT_THAT(certain, Not(HasSubstr("ANY:8081")));
+}
+
+TEST(Report, ALongReasonIsGivenOnce) {
+  const std::string text =
+      Sample({"Kestrel__Endpoints__A__Url=http://+:80", "Kestrel__Endpoints__B__Url=http://+:81"}, Mode::explain)
+          .write(as_plain_text);
+  const std::string_view reason = "CAP_NET_BIND_SERVICE is not effective";
+  EXPECT_EQ(text.find(reason), text.rfind(reason));
+  EXPECT_THAT(text, HasSubstr("  why:  as above\n"));
+}
+
+TEST(Report, TheLastLineNamesWhatMayEndAnAppThatWouldBeStarted) {
+  Sample sample({"ASPNETCORE_URLS=http://+:8001;http://+:8080;http://+:80"}, Mode::rewrite);
+  EXPECT_THAT(sample.write(as_plain_text), testing::EndsWith("verdict:   start\n"));
+  sample.plan.decisions[0].moves[0].taken = true;
+  EXPECT_THAT(sample.write(as_plain_text),
+              testing::EndsWith("verdict:   start; 1 warning: it may end at start, see PS102\n"));
+}
+
 TEST(Report, EveryVerdictOfTheKernelHasItsWord) {
   Sample sample(
       {"ASPNETCORE_URLS=http://+:8001;http://+:8002;http://10.0.0.1:8003;http://+:8004;http://+:0;http://unix:/s"},
