@@ -443,7 +443,9 @@ class Writer {
     } else if (move.taken) {
       add(Id::new_port_taken, Severity::warning,
           fmt::format("port {}, to which {} was moved, is taken by another process", move.to, setting),
-          "a trial bind was answered with EADDRINUSE: a sidecar in the same Pod, or another app on the host network",
+          fmt::format("a trial bind was answered with EADDRINUSE: a sidecar in the same Pod, or another app on the "
+                      "host network; {}",
+                      situation::kEndsInUse),
           "", name_another);
     } else if (move.outcome == Outcome::merged) {
       add(Id::merged, move.mapped ? Severity::warning : Severity::info,

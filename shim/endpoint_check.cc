@@ -203,7 +203,8 @@ class Checker {
     return {.id = Id::address_in_use,
             .certain = false,
             .what = fmt::format("held by another process{}", holder ? ", " + quote(*holder) : ""),
-            .why = fmt::format("a trial bind of {} was answered with EADDRINUSE", address::to_string(target)),
+            .why = fmt::format("a trial bind of {} was answered with EADDRINUSE; {}", address::to_string(target),
+                               situation::kEndsInUse),
             .next = s_.options.check == options::Check::no
                         ? "end that process, or give one of them another port"
                         : "nothing, if that process is the app itself; else give one of them another port"};

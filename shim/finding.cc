@@ -85,7 +85,7 @@ constexpr std::array kTable{
     Entry{Id::icu_missing, "ICU is not installed, and the app is not globalization-invariant"},
     Entry{Id::openssl_missing, "OpenSSL is not installed, and the app serves https"},
     Entry{Id::limit_open_files, "the limit for open files is too low for .NET"},
-    Entry{Id::limit_file_size, "the limit for the size of files makes .NET crash"},
+    Entry{Id::limit_file_size, "the limit for the size of files ends .NET at its start"},
     Entry{Id::limit_processes, "the limit for processes and threads is too low for .NET"},
     Entry{Id::profiler_missing, "the profiler cannot be loaded: the app runs without it"},
     Entry{Id::diagnostics_lost, "TMPDIR cannot hold the diagnostics socket: tools will not find the app"},

@@ -37,7 +37,8 @@ constexpr auto kHostCodes = std::to_array<HostCode>({
      "copy App.runtimeconfig.json too, and use an image with the ASP.NET Core runtime"},
     {135, "CoreClrResolveFailure", "libcoreclr was not found", kCopyAll},
     {137, "CoreClrInitFailure", "the runtime could not be created",
-     "look at the limits: memory (and DOTNET_GCHeapHardLimit), processes (pids.max, ulimit -u), files (ulimit -n)"},
+     "look at the limits: memory (and DOTNET_GCHeapHardLimit, which is hexadecimal; ulimit -v, -d), processes "
+     "(pids.max, ulimit -u), files (ulimit -n) and their size (ulimit -f)"},
     {139, "ResolverInitFailure", "App.deps.json could not be read, or is not valid", kCopyAll},
     {147, "InvalidConfigFile", "App.runtimeconfig.json or DOTNET_ROLL_FORWARD is not valid", kCopyAll},
     {150, "FrameworkMissingFailure", "a framework that the app needs is not installed", kUseRuntime},

@@ -79,6 +79,10 @@ struct LikelyEndpoint {
 [[nodiscard]] std::string name_with(const hosting::Input& input, const config::Origin& origin, std::string_view value);
 /// The same with the value that it has.
 [[nodiscard]] std::string name_setting(const hosting::Input& input, const kestrel::Source& source);
+/// What becomes of an app that asks for an address which is in use (AddressInUseException).
+inline constexpr std::string_view kEndsInUse =
+    "while it is held, the app ends at start with exit code 134: 'Failed to bind to address …: address already in use'";
+
 /// "wab 10"
 [[nodiscard]] std::string name_prediction(const hosting::Prediction& prediction);
 /// "App.dll, Program.<Main>$: ListenAnyIP(80)"

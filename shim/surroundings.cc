@@ -123,13 +123,18 @@ std::optional<Finding> small_file_size(const system::System& system, const Facts
   if (facts.app.major && *facts.app.major < kFirstWithDoubleMapping) return std::nullopt;
   // What is mapped twice comes in pieces of 64 KiB (executableallocator.cpp).
   const bool certain = limit->soft < kPiece && facts.app.major;
-  return Finding{.id = Id::limit_file_size,
-                 .severity = certain ? Severity::error : Severity::warning,
-                 .what = fmt::format("files may be no larger than {} (RLIMIT_FSIZE): .NET {} crash, without a word",
-                                     size_text(limit->soft), certain ? "will" : "is likely to"),
-                 .why = "the limit counts for the memory too that it maps twice to keep code from being written to",
-                 .did = "",
-                 .next = "take the limit off (ulimit -f unlimited), or set DOTNET_EnableWriteXorExecute=0"};
+  return Finding{
+      .id = Id::limit_file_size,
+      .severity = certain ? Severity::error : Severity::warning,
+      .what = fmt::format("files may be no larger than {} (RLIMIT_FSIZE): .NET {} at its start", size_text(limit->soft),
+                          certain ? "will end" : "is likely to end"),
+      .why =
+          "the limit counts for the memory too that .NET maps twice to keep code from being written to; what "
+          "it says is 'Failed to create CoreCLR' (exit code 137), 'Out of memory' (134) or nothing (139)",
+      .did = "",
+      .next =
+          "take the limit off (ulimit -f unlimited, docker run --ulimit fsize=-1), or set "
+          "DOTNET_EnableWriteXorExecute=0"};
 }
 
 /// The kernel leaves root and who holds one of two capabilities alone (kernel/fork.c, copy_process).
@@ -145,16 +150,18 @@ std::optional<Finding> few_processes(const system::System& system) {
   constexpr std::uint64_t kEnough = 32;  // an idle app has 20 threads; each is a process to the limit
   const auto limit = system.limit(system::Resource::processes);
   if (!limit || limit->soft >= kEnough || has_no_process_limit(system)) return std::nullopt;
-  return Finding{.id = Id::limit_processes,
-                 .severity = Severity::warning,
-                 .what = fmt::format("this user may have only {} processes and threads (RLIMIT_NPROC): .NET may end at "
-                                     "its start",
-                                     limit->soft),
-                 .why =
-                     "the limit counts the threads of all processes of the user, those of other containers too; "
-                     "what .NET says is 'Failed to create CoreCLR' (exit code 137) or 'Out of memory' (134)",
-                 .did = "",
-                 .next = "raise it (docker run --ulimit nproc=4096), or bound the container by its pids limit"};
+  return Finding{
+      .id = Id::limit_processes,
+      .severity = Severity::warning,
+      .what = fmt::format("this user may have only {} processes and threads (RLIMIT_NPROC): .NET may end "
+                          "at its start, or hang",
+                          limit->soft),
+      .why =
+          "the limit counts the threads of all processes of the user, those of other containers too; "
+          "what .NET says is 'Failed to create CoreCLR' (exit code 137), 'Out of memory' (134), or nothing while it "
+          "hangs",
+      .did = "",
+      .next = "raise it (docker run --ulimit nproc=4096), or bound the container by its pids limit"};
 }
 
 // --- Libraries. ---
