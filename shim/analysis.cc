@@ -115,7 +115,7 @@ void settle_floor(Analysis& analysis, const options::Options& options) {
 /// where it counts.
 void look_for_certificate(const system::System& system, const Request& request, Analysis& analysis) {
   const bool lacks_one = std::ranges::any_of(analysis.predictions, [](const hosting::Prediction& one) {
-    return one.strict.failure && one.strict.failure->fault == kestrel::Fault::https;
+    return one.strict.failure && one.strict.failure->fault >= kestrel::Fault::https;
   });
   if (!lacks_one || request.options().code == options::Code::off || !analysis.app.is_dotnet()) return;
   analysis.code.package_may_bring_certificate =

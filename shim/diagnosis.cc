@@ -596,6 +596,8 @@ class Writer {
         return Id::certificate;
       case kestrel::Fault::https:
         return Id::no_certificate;
+      case kestrel::Fault::private_key:
+        return Id::no_private_key;
       case kestrel::Fault::setting:
         break;
     }
@@ -632,6 +634,12 @@ class Writer {
       return "mount a file: it is a directory, which docker makes where the file to mount is missing on the host";
     }
     if (type.ends_with("CryptographicException")) return "put a certificate there, or take the setting out";
+    if (type == "System.InvalidOperationException")
+      return "take KeyPath out, even an empty one: PKCS #12 holds the key";
+    if (type == "System.ArgumentException") {
+      return "put the private key there, as PEM ('-----BEGIN PRIVATE KEY-----'): an encrypted one with Password, any "
+             "other without that setting, even an empty one";
+    }
     if (type == "System.UnauthorizedAccessException") return "let the app's user read it";
     return "mount the certificate there so that the app's user can read it, or take the setting out";
   }

@@ -232,7 +232,7 @@ class Checker {
 
   static const kestrel::Failure* https_failure(const Prediction& prediction) {
     const auto& failure = prediction.strict.failure;
-    return failure && failure->fault == kestrel::Fault::https ? &*failure : nullptr;
+    return failure && failure->fault >= kestrel::Fault::https ? &*failure : nullptr;
   }
 
   /// With the calls of the code, this prediction does not fail so.
@@ -252,22 +252,27 @@ class Checker {
       ++hits;
       in_wab |= predictions()[i].builder == hosting::Builder::wab;
     }
-    if (first == nullptr || has_development_certificate()) return;
+    if (first == nullptr || (first->fault == kestrel::Fault::https && has_development_certificate())) return;
     const std::string& message = first->exception.message;
     const bool enabled = !message.starts_with("Call ");
     const bool is_likely =
         (hits == predictions().size() || in_wab) && !(enabled && s_.code.package_may_bring_certificate);
-    out_.push_back({.id = Id::no_certificate,
+    const bool lacks_key = first->fault == kestrel::Fault::private_key;
+    out_.push_back({.id = lacks_key ? Id::no_private_key : Id::no_certificate,
                     .severity = is_likely ? Severity::warning : Severity::info,
                     .what = fmt::format("{} ends the app at start, unless its code {}",
                                         situation::name_setting(input(), first->source),
-                                        enabled ? "sets a certificate: none is configured" : "enables https"),
+                                        lacks_key ? "sets a certificate: the configured one has no private key"
+                                        : enabled ? "sets a certificate: none is configured"
+                                                  : "enables https"),
                     .why = fmt::format("{}: {}", first->exception.type, message.substr(0, message.find('\n'))),
                     .did = "",
-                    .next = enabled ? "mount a certificate and set Kestrel__Certificates__Default__Path (with "
-                                      "Kestrel__Certificates__Default__KeyPath or __Password), or take https out: "
-                                      "an ingress or load balancer can do it"
-                                    : "call UseKestrelHttpsConfiguration() in the code, or take https out"});
+                    .next = lacks_key ? "mount the key too and set KeyPath beside Path: .NET takes no key from the "
+                                        "certificate's own file, unless it is PKCS #12 (.pfx)"
+                            : enabled ? "mount a certificate and set Kestrel__Certificates__Default__Path (with "
+                                        "Kestrel__Certificates__Default__KeyPath or __Password), or take https out: "
+                                        "an ingress or load balancer can do it"
+                                      : "call UseKestrelHttpsConfiguration() in the code, or take https out"});
   }
 
   /// X509Store of CurrentUser/My (DirectoryBasedStoreProvider.cs), or the file of KestrelConfigurationLoader's

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstddef>
+#include <expected>
 #include <map>
 #include <memory>
 #include <optional>
@@ -24,7 +25,10 @@ class Reader final : public kestrel::Files {
   /// PhysicalFileProvider and FileConfigurationProvider: absent is what cannot be found, and a directory.
   [[nodiscard]] const kestrel::SettingsFile* settings(const std::string& path) const override;
   [[nodiscard]] bool is_directory(const std::string& path) const override;
-  [[nodiscard]] std::optional<address::Exception> certificate(const std::string& path, int major) const override;
+  [[nodiscard]] std::expected<kestrel::Content, address::Exception> certificate(const std::string& path,
+                                                                                int major) const override;
+  [[nodiscard]] std::optional<address::Exception> private_key(const std::string& path,
+                                                              bool with_password) const override;
 
   /// The settings files that were found, in the order in which they were asked for.
   [[nodiscard]] const std::vector<std::string>& found() const { return found_; }
@@ -36,6 +40,8 @@ class Reader final : public kestrel::Files {
   /// What opening or reading one throws; nothing for one that may be read.
   [[nodiscard]] std::optional<address::Exception> no_regular_file(const std::string& path, system::FileType type) const;
   [[nodiscard]] bool is_null_device(const std::string& path) const;
+  /// The first bytes of a certificate's or key's file, or what opening it throws; nothing where it must not be read.
+  [[nodiscard]] std::expected<std::optional<std::string>, address::Exception> beginning(const std::string& path) const;
   /// How a file is called in origins.
   [[nodiscard]] std::string label_of(const std::string& path) const;
 

@@ -54,6 +54,7 @@ constexpr std::array kTable{
     Entry{Id::web_root, "the web root that is set is missing and cannot be made"},
     Entry{Id::no_certificate, "an https endpoint without any certificate: unless code sets one, it ends the app"},
     Entry{Id::no_home, "https needs a home directory, and the app's user has none"},
+    Entry{Id::no_private_key, "an https endpoint whose certificate has no key: unless code sets one, it ends the app"},
     Entry{Id::not_found, "COMMAND was not found"},
     Entry{Id::is_directory, "COMMAND is a directory"},
     Entry{Id::not_executable, "COMMAND has no execute permission for this user"},

@@ -47,6 +47,7 @@ enum class Id : std::uint16_t {
   web_root = 306,
   no_certificate = 320,
   no_home = 321,
+  no_private_key = 322,
   // PS4xx exec
   not_found = 401,
   is_directory = 402,

@@ -35,6 +35,9 @@ std::optional<std::int32_t> parse_protocols(std::string_view text) {
   return address::parse_int32(name);
 }
 
+/// A server certificate that was looked for.
+enum class Certificate : std::uint8_t { none, without_key, whole };
+
 constexpr std::int32_t kHttp1 = 1;
 constexpr std::int32_t kHttp2 = 2;
 constexpr std::int32_t kHttp3 = 4;
@@ -47,6 +50,7 @@ struct Candidate {
   std::int32_t protocols = kDefaultProtocols;
   bool has_options = false;           ///< an endpoint that says more than its Url, or that a delegate configures
   std::optional<Target> target = {};  ///< of code; else it is read from the text
+  bool lacks_key = false;             ///< its certificate does
 };
 
 /// One start of Kestrel.
@@ -57,7 +61,7 @@ class Start {
         strict_(strict),
         has_section_(setup.reads_section && !setup.configuration.children("Kestrel").empty()),
         default_protocols_(read_default_protocols()),
-        default_certificate_(setup.certificate_in_code) {}
+        default_certificate_(setup.certificate_in_code ? Certificate::whole : Certificate::none) {}
 
   Run run() {
     std::vector<Candidate> endpoints;
@@ -96,30 +100,48 @@ class Start {
 
   /// CertificateConfigLoader.cs: loads what a Certificate section names, if it names anything; `found` says whether.
   /// False when the start ends here.
-  bool load_certificate(const std::string& section, const std::string& name, bool& found) {
-    found = has_certificate(section);
-    if (!found) return true;
+  bool load_certificate(const std::string& section, const std::string& name, Certificate& found) {
+    found = has_certificate(section) ? Certificate::whole : Certificate::none;
+    if (found == Certificate::none) return true;
     const SettingPtr path = config::non_empty(setup_.configuration.find("Kestrel:" + section + ":Path"));
     const SettingPtr subject = config::non_empty(setup_.configuration.find("Kestrel:" + section + ":Subject"));
     if (path != nullptr && subject != nullptr) {
       return fail(invalid_operation("The endpoint " + name + " specified multiple certificate sources."), true,
                   {.setting = path});
     }
-    return path != nullptr ? load_certificate_files(section, path) : look_up_certificate(section, subject);
+    return path != nullptr ? load_certificate_files(section, path, found) : look_up_certificate(section, subject);
   }
 
-  bool load_certificate_files(const std::string& section, const SettingPtr& path) {
+  bool load_certificate_files(const std::string& section, const SettingPtr& path, Certificate& found) {
     if (setup_.files == nullptr) return true;
+    const std::string file = in_content_root(*path->value);
+    const auto content = setup_.files->certificate(file, setup_.major);
+    if (!content && !fail_to_load(content.error(), path, file)) return false;
     const SettingPtr key = setup_.configuration.find("Kestrel:" + section + ":KeyPath");
-    for (const SettingPtr& part : {path, key}) {
-      if (part == nullptr || part->empty()) continue;
-      const std::string whole = path::normalise(path::join(setup_.content_root, *part->value));
-      auto exception = setup_.files->certificate(whole, setup_.major);
-      if (!exception) continue;
-      const bool certain = exception->type != kHang;
-      if (!fail(*std::move(exception), certain, {.setting = part}, Fault::certificate, whole)) return false;
+    if (!is_set(key)) {
+      if (content == Content::certificate) found = Certificate::without_key;
+      return true;
     }
-    return true;
+    const std::string key_file = in_content_root(key->value.value_or(""));
+    if (content == Content::pkcs12) {
+      return fail_to_load(invalid_operation("The provided key file is missing or invalid."), key, key_file);
+    }
+    const bool with_password = is_set(setup_.configuration.find("Kestrel:" + section + ":Password"));
+    const auto exception = setup_.files->private_key(key_file, with_password);
+    return !exception || fail_to_load(*exception, key, key_file);
+  }
+
+  /// Before 10 null is as "".
+  [[nodiscard]] bool is_set(const SettingPtr& setting) const {
+    return setting != nullptr && (setting->value || setup_.major < 10);
+  }
+
+  [[nodiscard]] std::string in_content_root(const std::string& path) const {
+    return path.empty() ? setup_.content_root : path::normalise(path::join(setup_.content_root, path));
+  }
+
+  bool fail_to_load(const Exception& exception, const SettingPtr& setting, const std::string& file) {
+    return fail(exception, exception.type != kHang, {.setting = setting}, Fault::certificate, file);
   }
 
   /// What is in the user's certificate store is not looked up.
@@ -135,6 +157,17 @@ class Start {
                 false, {.setting = subject}, Fault::certificate);
   }
 
+  /// HttpsConnectionMiddleware.cs.
+  static Exception no_key() {
+    return {.type = "System.NotSupportedException",
+            .message = "The server mode SSL must use a certificate with the associated private key."};
+  }
+
+  bool has_one(Certificate certificate, const Source& source) {
+    return certificate != Certificate::none ||
+           fail(invalid_operation(std::string(kNoCertificate)), false, source, Fault::https);
+  }
+
   /// An https address needs a certificate; slim and empty need a call first.
   bool check_https_address(const Source& source) {
     if (!setup_.has_https) {
@@ -142,35 +175,38 @@ class Start {
                                     "HTTPS when an https:// address is used."),
                   false, source, Fault::https);
     }
-    return default_certificate_ || fail(invalid_operation(std::string(kNoCertificate)), false, source, Fault::https);
+    return has_one(default_certificate_, source);
   }
 
   /// So does an https endpoint, which may have one of its own (TlsConfigurationLoader.cs).
-  bool check_https_endpoint(const std::string& name, const Source& source) {
+  bool check_https_endpoint(const std::string& name, Candidate& endpoint) {
+    const Source& source = endpoint.source;
     if (!setup_.has_https &&
         !fail(invalid_operation("Call UseKestrelHttpsConfiguration() on IWebHostBuilder to enable loading HTTPS "
                                 "settings from configuration."),
               false, source, Fault::https)) {
       return false;
     }
-    bool found = false;
+    Certificate found{};
     if (!load_certificate("Endpoints:" + name + ":Certificate", name, found)) return false;
-    found |= default_certificate_;
+    if (found == Certificate::none) found = default_certificate_;
     const std::vector<std::string> names = setup_.configuration.children("Kestrel:Endpoints:" + name + ":Sni");
     if (!names.empty()) return check_sni(name, names, found, source);
-    return found || fail(invalid_operation(std::string(kNoCertificate)), false, source, Fault::https);
+    endpoint.lacks_key = found == Certificate::without_key;
+    return has_one(found, source);
   }
 
   /// SniOptionsSelector.cs: every server name has a certificate of its own or that of the endpoint.
-  bool check_sni(const std::string& endpoint, const std::vector<std::string>& names, bool fallback,
+  bool check_sni(const std::string& endpoint, const std::vector<std::string>& names, Certificate fallback,
                  const Source& source) {
     for (const std::string& name : names) {
-      bool found = false;
+      Certificate found{};
       const std::string whole_name = std::string(endpoint).append(":Sni:").append(name);
       const std::string section = std::string("Endpoints:").append(whole_name).append(":Certificate");
       if (!load_certificate(section, whole_name, found)) return false;
-      if (found || fallback) continue;
-      if (!fail(invalid_operation(std::string(kNoCertificate)), false, source, Fault::https)) return false;
+      if (found == Certificate::none) found = fallback;
+      if (!has_one(found, source)) return false;
+      if (found == Certificate::without_key && !fail(no_key(), false, source, Fault::private_key)) return false;
     }
     return true;
   }
@@ -227,9 +263,9 @@ class Start {
 
   /// Kestrel:Endpoints, read whole before anything is chosen or bound (KestrelConfigurationLoader.cs).
   bool read_endpoints(std::vector<Candidate>& out) {
-    bool found = false;
+    Certificate found{};
     if (setup_.has_https && !load_certificate("Certificates:Default", "Default", found)) return false;
-    default_certificate_ |= found;
+    if (default_certificate_ == Certificate::none) default_certificate_ = found;
     const std::vector<std::string> names = setup_.configuration.children("Kestrel:Endpoints");
     const std::size_t first = out.size();
     for (const std::string& name : names) {
@@ -250,10 +286,10 @@ class Start {
     return true;
   }
 
-  bool check_endpoint(const std::string& name, const Candidate& endpoint) {
+  bool check_endpoint(const std::string& name, Candidate& endpoint) {
     const auto target = address::resolve(endpoint.text, setup_.major);
     if (!target) return fail(target.error(), true, endpoint.source);
-    if (target->https) return check_https_endpoint(name, endpoint.source);
+    if (target->https) return check_https_endpoint(name, endpoint);
     const std::string_view key = endpoint.has_options ? https_only_key(name) : "";
     if (key.empty()) return true;
     return fail(invalid_operation("The non-HTTPS endpoint " + name + " includes HTTPS-only configuration for " +
@@ -300,7 +336,14 @@ class Start {
         fail(target.error(), true, candidate.source);
         return;
       }
-      if (are_addresses && target->https && !check_https_address(candidate.source)) return;
+      if (are_addresses && target->https) {
+        if (!check_https_address(candidate.source)) return;
+        candidate.lacks_key = default_certificate_ == Certificate::without_key;
+      }
+      if (candidate.lacks_key &&
+          !fail(bind_failure(candidate, *target, no_key()), false, candidate.source, Fault::private_key)) {
+        return;
+      }
       if (!bind(std::move(candidate), *std::move(target))) return;
     }
     if (!candidates.empty()) return;
@@ -315,13 +358,15 @@ class Start {
     if ((protocols & kHttp1) == 0 && (protocols & kHttp3) != 0) {
       if (!target.https) {
         const bool certain = !candidate.target || !candidate.has_options;
-        return fail(bind_failure(candidate, target, "HTTP/3 requires HTTPS."), certain, candidate.source);
+        return fail(bind_failure(candidate, target, invalid_operation("HTTP/3 requires HTTPS.")), certain,
+                    candidate.source);
       }
       if ((protocols & kHttp2) == 0) {
         return fail(
             bind_failure(candidate, target,
-                         "Unable to bind an HTTP/3 endpoint. This could be because QUIC has not been configured "
-                         "using UseQuic, or the platform doesn't support QUIC or HTTP/3."),
+                         invalid_operation(
+                             "Unable to bind an HTTP/3 endpoint. This could be because QUIC has not been configured "
+                             "using UseQuic, or the platform doesn't support QUIC or HTTP/3.")),
             false, candidate.source);
       }
     }
@@ -338,14 +383,15 @@ class Start {
 
   /// LocalhostListenOptions.cs wraps what both loopbacks answer. It prints the label before ".localhost" as written.
   [[nodiscard]] Exception bind_failure(const Candidate& candidate, const address::Target& target,
-                                       const std::string& message) const {
-    if (target.bind != address::Bind::localhost) return invalid_operation(message);
+                                       Exception exception) const {
+    if (target.bind != address::Bind::localhost) return exception;
     constexpr std::string_view kHost = "localhost";
     std::string host(kHost);
     if (const auto parts = address::parse(candidate.text, setup_.major)) {
       host.insert(0, parts->host, 0, parts->host.size() - kHost.size());
     }
-    const std::string one = "System.InvalidOperationException: " + message;
+    const std::string& message = exception.message;
+    const std::string one = exception.type + ": " + message;
     return {.type = "System.IO.IOException",
             .message = std::string("Failed to bind to address ") + (target.https ? "https" : "http") + "://" + host +
                        ":" + std::to_string(target.port) + ".",
@@ -357,7 +403,7 @@ class Start {
   bool strict_;
   bool has_section_;  ///< the Kestrel section is read, and there is something in it
   std::int32_t default_protocols_;
-  bool default_certificate_;
+  Certificate default_certificate_;
   Run run_;
 };
 

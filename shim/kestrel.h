@@ -50,7 +50,8 @@ enum class Fault : std::uint8_t {
   settings_file,
   content_root,
   certificate,
-  https,  ///< an https address or endpoint for which no certificate is configured, or https is not enabled at all
+  https,        ///< an https address or endpoint for which no certificate is configured, or https is not enabled at all
+  private_key,  ///< the certificate of one has no key
 };
 
 /// A failure that .NET decides by itself.
@@ -75,6 +76,13 @@ struct Run {
 /// A JSON settings file as a provider, or the exception with which .NET ends the app.
 using SettingsFile = std::expected<config::Provider, address::Exception>;
 
+/// What the file of a server certificate holds.
+enum class Content : std::uint8_t {
+  unknown,
+  certificate,  ///< without a key that .NET would take: PEM, whatever else is in it, or DER
+  pkcs12,       ///< with its key or without
+};
+
 /// What a prediction asks of the file system; the same question always has the same answer. Paths are absolute.
 class Files {
  public:
@@ -86,8 +94,13 @@ class Files {
   /// Null for a file that .NET takes to be absent.
   [[nodiscard]] virtual const SettingsFile* settings(const std::string& path) const = 0;
   [[nodiscard]] virtual bool is_directory(const std::string& path) const = 0;
-  /// What loading the file of a server certificate or key throws; nothing when it can be read and may be one.
-  [[nodiscard]] virtual std::optional<address::Exception> certificate(const std::string& path, int major) const = 0;
+  /// What the file of a server certificate holds, or what loading it throws.
+  [[nodiscard]] virtual std::expected<Content, address::Exception> certificate(const std::string& path,
+                                                                               int major) const = 0;
+  /// What loading the file of a private key throws; nothing when it can be read and may be one. With a password, even
+  /// an empty one, .NET takes encrypted keys alone.
+  [[nodiscard]] virtual std::optional<address::Exception> private_key(const std::string& path,
+                                                                      bool with_password) const = 0;
 };
 
 /// A listen option of the app's code (KestrelServerOptions.cs, Listen…).

@@ -987,6 +987,69 @@ class Certificates(FilesTest):
                 self.add_assembly("App", version=version)
                 self.assertEqual(self.report("empty.pfx")[0], cryptographic + expected)
 
+    def pem(self, label: str, body: str = "AAAA") -> str:
+        return f"-----BEGIN {label}-----\n{body}\n-----END {label}-----\n"
+
+    def test_what_is_cut_off_or_something_else_ends_the_app(self):
+        certificate = self.pem("CERTIFICATE")
+        for content, ends in (
+                (self.pem("PRIVATE KEY"), True), (certificate[:-10], True), (self.pem("CERTIFICATE", "AA\\nAA"), True),
+                (b"0", True), (b"0\x05\x02\x01\x03", True), (b"0\x82\x01\x00\x02\x01\x03", True), (b"0\x82\x01", True),
+                (certificate, False), ("a note\n" + certificate, False), (self.pem("PRIVATE KEY") + certificate, False),
+                (self.pem("X509 CERTIFICATE"), False), (b"0\x03\x02\x01\x03", False), (b"0\x03\x02\x01\x03\0", False),
+                (b"0\x81\x02\x30\0", False), (b"0\x80\x02\x01\x03", False)):
+            with self.subTest(content=content):
+                self.write("app/x", content)
+                failure = self.report("x")[0]
+                self.assertEqual(failure is not None and failure.split(":")[0].endswith("CryptographicException"), ends)
+
+    def with_key(self, key: str | bytes, **others: str) -> str | None:
+        """How the start ends with this content of the key's file."""
+        self.write("app/x.key", key)
+        names = {"KeyPath": "x.key", **others}
+        return self.report("x.pem", env={f"Kestrel__Certificates__Default__{name}": value
+                                         for name, value in names.items()})[0]
+
+    def test_a_key_that_is_none_ends_the_app(self):
+        self.write("app/x.pem", self.pem("CERTIFICATE"))
+        key = self.pem("PRIVATE KEY")
+        unsupported, denied = "System.ArgumentException: No supported key formats", "System.UnauthorizedAccessException: "
+        for content in ("", "x", self.pem("CERTIFICATE"), key[:-10], self.pem("PRIVATE KEY", "AA\\nAA"), b"0\x82\x01",
+                        self.pem("OPENSSH PRIVATE KEY")):
+            with self.subTest(content=content):
+                self.assertTrue(self.with_key(content).startswith(unsupported))
+        for content in (key, self.pem("RSA PRIVATE KEY"), self.pem("EC PRIVATE KEY"), self.pem("CERTIFICATE") + key,
+                        key.encode("utf-16")):
+            with self.subTest(content=content):
+                self.assertIsNone(self.with_key(content))
+        self.assertTrue(self.with_key(key, KeyPath="").startswith(denied))
+        self.assertIn("x/none.key", self.with_key(key, KeyPath="x/none.key"))
+
+    def test_only_a_key_that_is_encrypted_goes_with_a_password(self):
+        self.write("app/x.pem", self.pem("CERTIFICATE"))
+        encrypted = self.pem("ENCRYPTED PRIVATE KEY")
+        self.assertIn("An encrypted key was found", self.with_key(encrypted))
+        self.assertIsNone(self.with_key(encrypted, Password="x"))
+        for password in "", "x":
+            self.assertIn("No supported key formats", self.with_key(self.pem("PRIVATE KEY"), Password=password))
+
+    def test_a_pfx_has_no_key_beside_it(self):
+        self.write("app/x.pem", b"0\x03\x02\x01\x03")
+        self.assertEqual(self.with_key(self.pem("PRIVATE KEY")),
+                         "System.InvalidOperationException: The provided key file is missing or invalid.")
+
+    def test_an_https_endpoint_needs_the_key(self):
+        """PS322, which code may prevent. Without https nothing is said."""
+        self.write("app/x.pem", self.pem("CERTIFICATE") + self.pem("PRIVATE KEY"))
+        path = {"Kestrel__Certificates__Default__Path": "x.pem"}
+        own = {"Kestrel__Endpoints__A__Url": "https://+:5001", "Kestrel__Endpoints__A__Certificate__Path": "x.pem"}
+        for env in {"URLS": "https://+:5001", **path}, {"URLS": "https://localhost:5001", **path}, own:
+            with self.subTest(env=env):
+                report = self.check(env={"HOME": "/", **env})
+                self.assertEqual(report["verdict"], "start")
+                self.assertEqual([(one["id"], one["severity"]) for one in report["findings"]], [("PS322", "warning")])
+        self.assertEqual(self.check(env={"URLS": "http://+:5001", **path})["findings"], [])
+
     def test_relative_paths_begin_at_the_content_root(self):
         self.write("other/x.pfx", b"\x30\x80")
         self.write("other/" + SETTINGS, json.dumps({"Kestrel": {"Certificates": {"Default": {"Path": "x.pfx"}}}}))

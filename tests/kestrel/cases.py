@@ -172,15 +172,20 @@ def _protocols(dice: _Dice) -> str:
 
 
 # Whether a password fits, or a key its certificate, is not predicted: so there are no such certificates here.
-_GOOD_CERTIFICATES = {"server.pfx": {"certificate": "server.pfx"}}
-_BAD_CERTIFICATES = {"junk.pfx": "junk", "empty.pem": "", "empty.pfx": "", "folder.pfx": {"directory": True}}
+_GOOD_CERTIFICATES = {name: {"certificate": name} for name in ("server.pfx", "server.pem", "server.key")}
+_BAD_CERTIFICATES = {"junk.pfx": "junk", "empty.pem": "", "empty.pfx": "", "folder.pfx": {"directory": True},
+                     "cut.pfx": {"certificate": "cut.pfx"}}
 _ABSENT_CERTIFICATES = ("missing.pfx", "missing.pem", "no/such/missing.pfx", "/nonexistent/x.pfx")
 
 
 def _certificate(dice: _Dice) -> list[tuple[str, str]]:
     """The keys of a certificate's section."""
     bad = dice.choice((*_BAD_CERTIFICATES, *_ABSENT_CERTIFICATES))
+    key = ("KeyPath", dice.choice(("server.key", "server.key", "server.pem", "", bad)))
+    password = [("Password", dice.choice(("", "x")))] if dice.happens(0.2) else []
     return dice.weighted(([("Path", "server.pfx")], 65), ([("Path", "")], 6), ([("Path", bad)], 18),
+                         ([("Path", "server.pem")], 10), ([("Path", "server.pem"), key, *password], 20),
+                         ([("Path", dice.choice(("server.pfx", bad))), key], 4),
                          ([("Subject", "nobody")], 2), ([("Subject", "nobody"), ("Store", "My")], 2),
                          ([("Path", "server.pfx"), ("Subject", "nobody")], 3))
 

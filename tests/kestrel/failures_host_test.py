@@ -341,6 +341,64 @@ def without_complaint() -> tuple[Row, ...]:
     )
 
 
+CERTIFICATE_PATH, KEY_PATH, PASSWORD = (f"Kestrel__Certificates__Default__{name}"
+                                        for name in ("Path", "KeyPath", "Password"))
+NO_KEY_FORMAT = "No supported key formats were found"
+
+
+def certificate_and(key: str) -> Callable[[Path], object]:
+    """A good certificate with another content of its key's file."""
+    def make(folder: Path) -> None:
+        make_certificate(folder)
+        (folder / "localhost.key").write_text(key)
+
+    return make
+
+
+def make_pkcs12(folder: Path) -> None:
+    make_certificate(folder)
+    subprocess.run(["openssl", "pkcs12", "-export", "-inkey", "localhost.key", "-in", "localhost.pem", "-out",
+                    "localhost.pfx", "-passout", "pass:"], cwd=folder, check=True, capture_output=True)
+    (folder / "localhost.pfx").chmod(0o644)
+
+
+def cut_pkcs12(folder: Path) -> None:
+    make_pkcs12(folder)
+    os.truncate(folder / "localhost.pfx", 1000)
+
+
+PKCS12 = {**HTTPS, CERTIFICATE_PATH: "localhost.pfx", KEY_PATH: None}
+CERTIFICATES = (
+    Row("key empty", "PS302", ABORTED, NO_KEY_FORMAT, certificate_and(""), variables=HTTPS),
+    Row("key no PEM", "PS302", ABORTED, NO_KEY_FORMAT, certificate_and("hello"), variables=HTTPS),
+    Row("key the certificate again", "PS302", ABORTED, NO_KEY_FORMAT, make_certificate,
+        variables={**HTTPS, KEY_PATH: "localhost.pem"}),
+    Row("key missing", "PS302", ABORTED, "FileNotFoundException", make_certificate,
+        variables={**HTTPS, KEY_PATH: "none.key"}),
+    Row("KeyPath empty", "PS302", ABORTED, "UnauthorizedAccessException", make_certificate,
+        variables={**HTTPS, KEY_PATH: ""}),
+    Row("Password empty", "PS302", ABORTED, NO_KEY_FORMAT, make_certificate, variables={**HTTPS, PASSWORD: ""}),
+    Row("certificate the key", "PS302", ABORTED, "CryptographicException", make_certificate,
+        variables={**HTTPS, CERTIFICATE_PATH: "localhost.key"}),
+    Row("pfx cut off", "PS302", ABORTED, "CryptographicException", cut_pkcs12, variables=PKCS12),
+    Row("pfx empty", "PS302", ABORTED, "CryptographicException", containing("localhost.pfx", ""), variables=PKCS12),
+    Row("pfx with KeyPath", "PS302", ABORTED, "The provided key file is missing or invalid", make_pkcs12,
+        variables={**PKCS12, KEY_PATH: "localhost.key"}),
+    Row("pfx cut off, without https", "PS302", ABORTED, "CryptographicException", cut_pkcs12,
+        variables={CERTIFICATE_PATH: "localhost.pfx"}),
+)
+
+# Unless code sets a certificate.
+WITHOUT_KEY = tuple(
+    Row(name, "PS322", ABORTED, "The server mode SSL must use a certificate with the associated private key",
+        make_certificate, variables=variables)
+    for name, variables in {
+        "no KeyPath": {**HTTPS, KEY_PATH: None},
+        "no KeyPath of an endpoint": {"Kestrel__Endpoints__A__Url": "https://+:8443",
+                                      "Kestrel__Endpoints__A__Certificate__Path": "localhost.pem"},
+    }.items())
+
+
 class SingleFile(FailuresTest):
     def setUp(self):
         super().setUp()
@@ -392,6 +450,25 @@ class Surroundings(FailuresTest):
         for row in WEB_ROOT + VALUES:
             with self.subTest(row.name):
                 self.assert_dies_and_is_explained(row)
+
+    def test_certificates_that_cannot_be_loaded_are_named_before_and_refused(self):
+        for row in CERTIFICATES:
+            with self.subTest(row.name):
+                self.assert_dies_and_is_explained(row)
+                self.assert_refused(row)
+
+    def test_a_certificate_without_its_key_is_a_warning(self):
+        for row in WITHOUT_KEY:
+            with self.subTest(row.name):
+                self.assert_dies_and_is_explained(row)
+                self.assertFinding(self.start_row(row, "validate").wait(), row.id, "warning")
+
+    def test_a_certificate_without_its_key_is_nothing_without_https(self):
+        for variables in {CERTIFICATE_PATH: "localhost.pem"}, PKCS12:
+            app = self.start_row(Row(f"good {len(variables)}", variables=variables, make=make_pkcs12), "validate")
+            self.await_output(app, "Application started.")
+            self.assertSilent(app.so_far())
+            app.kill()
 
     def test_only_the_certain_one_is_refused(self):
         certain, likely = limits()[:3], limits()[3:]

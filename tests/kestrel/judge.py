@@ -118,6 +118,8 @@ def _certificates() -> dict[str, dict]:
         for file, password in (("server.pfx", ""), ("secret.pfx", "secret")):
             run("pkcs12", "-export", "-inkey", "server.key", "-in", "server.pem", "-out", file, "-passout",
                 f"pass:{password}")
+        # A copy that was not finished.
+        (folder / "cut.pfx").write_bytes((folder / "server.pfx").read_bytes()[:-100])
         return {file.name: {"base64": base64.b64encode(file.read_bytes()).decode()} for file in folder.iterdir()}
 
 
