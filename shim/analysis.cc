@@ -183,6 +183,7 @@ situation::Situation situation_of(const Analysis& analysis, const options::Optio
   if (analysis.files) {
     situation.settings_files = analysis.files->found();
     situation.too_large = analysis.files->too_large();
+    situation.settings_directories = analysis.files->settings_directories();
   }
   return situation;
 }

@@ -119,9 +119,18 @@ class Writer {
                       : "correct the name in ENTRYPOINT or the working directory (WORKDIR)");
   }
 
+  /// The working directory was deleted, which ends the app whatever else it finds.
+  [[nodiscard]] bool ends_without_directory() const {
+    return s_.input.files != nullptr && s_.input.current_directory.empty() && !predictions().empty() &&
+           std::ranges::all_of(predictions(), [](const Prediction& prediction) {
+             return prediction.strict.failure && prediction.strict.failure->fault == kestrel::Fault::content_root;
+           });
+  }
+
   void say_app() {
     const runtime::App& app = s_.app;
     say_missing_framework();
+    if (ends_without_directory()) return;  // nothing relative to it is there
     if (app.assembly_missing && app.kind == runtime::Kind::apphost) {
       out_.refuse = true;
       add(Id::app_missing, Severity::error,
@@ -607,6 +616,7 @@ class Writer {
   /// What ends the app: a setting, or a file or directory and what names it.
   [[nodiscard]] std::string culprit_of(const kestrel::Failure& failure) const {
     const auto& setting = failure.source.setting;
+    if (failure.path == "." && s_.input.current_directory.empty()) return "the working directory, which was deleted,";
     if (!failure.path.empty()) {
       const std::string named_by = setting ? fmt::format(" ({})", quote(setting->origin.name)) : "";
       return fmt::format("'{}'{}", quote(failure.path), named_by);
@@ -826,6 +836,12 @@ class Writer {
           fmt::format("'{}' is too large and was not read: what it sets is not known", quote(path)),
           "portshim reads files up to 16 MiB", "took it for absent",
           "make it smaller, or set the addresses by the variable URLS, which no settings file beats");
+    }
+    for (const std::string& path : s_.settings_directories) {
+      add(Id::settings_directory, Severity::warning,
+          fmt::format("'{}' is a directory: .NET takes the settings file for absent, without a word", quote(path)),
+          "docker makes a directory where the file to mount is missing on the host", "",
+          "mount the file itself, or take the directory away");
     }
   }
 

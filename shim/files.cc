@@ -123,7 +123,10 @@ std::unique_ptr<kestrel::SettingsFile> Reader::read(const std::string& path) con
     if (!system_.status(path, false)) return nullptr;
     return fail(open_failed(system_, path, status.error().code));
   }
-  if (status->type == FileType::directory) return nullptr;
+  if (status->type == FileType::directory) {
+    settings_directories_.push_back(path);
+    return nullptr;
+  }
   if (status->type != FileType::regular) {
     if (auto exception = no_regular_file(path, status->type)) return fail(*std::move(exception));
   }

@@ -34,6 +34,8 @@ class Reader final : public kestrel::Files {
   [[nodiscard]] const std::vector<std::string>& found() const { return found_; }
   /// Settings files that exist and were not read, since they are too large: they count as absent.
   [[nodiscard]] const std::vector<std::string>& too_large() const { return too_large_; }
+  /// Directories in the place of settings files, which count as absent.
+  [[nodiscard]] const std::vector<std::string>& settings_directories() const { return settings_directories_; }
 
  private:
   [[nodiscard]] std::unique_ptr<kestrel::SettingsFile> read(const std::string& path) const;
@@ -51,6 +53,7 @@ class Reader final : public kestrel::Files {
   mutable std::map<std::string, bool> directories_;
   mutable std::vector<std::string> found_;
   mutable std::vector<std::string> too_large_;
+  mutable std::vector<std::string> settings_directories_;
 };
 
 }  // namespace portshim::files

@@ -45,9 +45,10 @@ struct Situation {
   /// The plan. It is carried out in rewrite only; otherwise it says what rewrite would do.
   const policy::Plan& plan;
   Code code = {};
-  std::vector<std::string> settings_files = {};  ///< that were found
-  std::vector<std::string> too_large = {};       ///< settings files that were not read
-  bool capability_not_usable = false;            ///< CAP_NET_BIND_SERVICE is effective, and yet a trial bind was denied
+  std::vector<std::string> settings_files = {};        ///< that were found
+  std::vector<std::string> too_large = {};             ///< settings files that were not read
+  std::vector<std::string> settings_directories = {};  ///< in the place of settings files
+  bool capability_not_usable = false;  ///< CAP_NET_BIND_SERVICE is effective, and yet a trial bind was denied
 };
 
 /// True where a prediction's endpoint comes from a call in the app's code.

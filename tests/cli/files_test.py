@@ -265,7 +265,9 @@ class Kinds(FilesTest):
                 path = self.place(make)
                 report = self.check(cwd=path.parent)
                 self.assertEqual(self.ports(report), dict.fromkeys(BUILDERS, 5000))
-                self.assertEqual((report["verdict"], report["findings"]), ("start", []))
+                expected = [] if name == "no file" else [("PS323", "warning")]
+                self.assertEqual((report["verdict"], [(one["id"], one["severity"]) for one in report["findings"]]),
+                                 ("start", expected))
                 self.assertOutcomes(0, cwd=path.parent)
 
     def test_a_fifo_keeps_the_app_waiting_and_portshim_does_not_wait(self):
@@ -1275,6 +1277,14 @@ class Refused(FilesTest):
     def test_a_deleted_working_directory_ends_the_app(self):
         report = self.in_gone("--check=json").json
         self.assertEqual(self.ports(report), dict.fromkeys(BUILDERS, "System.IO.FileNotFoundException"))
+
+    def test_of_a_deleted_working_directory_the_cause_alone_is_said(self):
+        """That the dll is not there is a consequence."""
+        for assembly in "App.dll", self.app / "App.dll":
+            with self.subTest(assembly=assembly):
+                result = self.portshim("--mode=validate", "dotnet", assembly, env=self.entries({}), stage=self.gone())
+                self.assertEqual((result.code, [finding.id for finding in result.findings]), (78, ["PS303"]), result)
+                self.assertIn("the working directory, which was deleted, ends the app", result.findings[0].what)
 
     def test_in_a_deleted_working_directory_web_application_reads_the_content_root_that_is_named(self):
         self.settings(on_port(81))

@@ -326,6 +326,7 @@ VALUES = (
 LOSSES = (
     Row("profiler", "PS436", variables={"CORECLR_ENABLE_PROFILING": "1", "CORECLR_PROFILER_PATH": "/nope.so",
                                         "CORECLR_PROFILER": "{846F5F1C-F9AE-4B07-969E-05C26BC060D8}"}),
+    Row("appsettings.json a directory", "PS323", make=lambda folder: (folder / "appsettings.json").mkdir()),
     Row("TMPDIR missing", "PS437", variables={"TMPDIR": "/nope"}),
     Row("TMPDIR not writable", "PS437", variables={"TMPDIR": "/etc"}),
 )
