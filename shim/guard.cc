@@ -15,6 +15,7 @@
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/uio.h>
+#include <sys/xattr.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -197,7 +198,9 @@ static_assert(offsetof(sockaddr_in, sin_port) == offsetof(sockaddr_in6, sin6_por
 std::optional<Address> to_address(const SocketAddress& from, std::size_t length) {
   constexpr std::size_t kLeastIpv6 = 24;  // SIN6_LEN_RFC2133: without a scope
   Address address{.port = ntohs(from.ipv4.sin_port)};
-  if (from.generic.sa_family == AF_INET) {
+  // Without a family 0.0.0.0 is an address of IPv4 (__inet_bind).
+  const bool is_any = from.generic.sa_family == AF_UNSPEC && from.ipv4.sin_addr.s_addr == INADDR_ANY;
+  if (from.generic.sa_family == AF_INET || is_any) {
     std::memcpy(address.bytes.data(), &from.ipv4.sin_addr, sizeof from.ipv4.sin_addr);
     return address;
   }
@@ -221,6 +224,48 @@ socklen_t to_socket_address(const Address& from, SocketAddress& to) {
              .sin6_scope_id = from.scope};
   std::memcpy(&to.ipv6.sin6_addr, from.bytes.data(), from.bytes.size());
   return sizeof to.ipv6;
+}
+
+// --- The app's socket. ---
+
+struct Socket {
+  bool ipv4 = true, ipv6 = true;  ///< which addresses it takes
+  int type = SOCK_STREAM;
+  [[nodiscard]] bool takes(bool is_ipv6) const { return is_ipv6 ? ipv6 : ipv4; }
+};
+
+/// By the name of its protocol, which needs no privilege that reading memory does not need (sockfs_xattr_get in
+/// net/socket.c; pidfd_getfd(2) is refused by Docker). One of TCP that takes every address where it cannot be seen.
+Socket look_at_socket(pid_t thread, int number) {
+  std::array<char, 48> path{};
+  fmt::format_to_n(path.data(), path.size() - 1, "/proc/{}/fd/{}", thread, number);
+  std::array<char, 32> text{};
+  if (getxattr(path.data(), "system.sockprotoname", text.data(), text.size() - 1) < 0) {
+    const bool is_none =
+        errno == EOPNOTSUPP || errno == ENODATA || (errno == ENOENT && access("/proc/self/fd", F_OK) == 0);
+    return is_none ? Socket{.ipv4 = false, .ipv6 = false} : Socket{};
+  }
+  const std::string_view name = text.data();
+  const bool is_udp = name.starts_with("UDP");
+  if (!is_udp && !name.contains("TCP")) return {.ipv4 = false, .ipv6 = false};
+  const bool ipv6 = name.ends_with("v6");
+  return {.ipv4 = !ipv6, .ipv6 = ipv6, .type = is_udp ? SOCK_DGRAM : SOCK_STREAM};
+}
+
+int try_bind(const Address& address, int type, redirect::Manner manner) {
+  const Descriptor socket(::socket(address.ipv6 ? AF_INET6 : AF_INET, type | SOCK_CLOEXEC, 0));
+  if (socket.number() < 0) return errno;
+  const auto set = [&](int level, int option, bool value) {
+    const int number = value ? 1 : 0;
+    return setsockopt(socket.number(), level, option, &number, sizeof number) == 0;
+  };
+  // As Kestrel does: connections of a predecessor in TIME_WAIT are no conflict. UDP has none.
+  if (!set(SOL_SOCKET, SO_REUSEADDR, type == SOCK_STREAM || manner.shared)) return errno;
+  if (!set(SOL_SOCKET, SO_REUSEPORT, manner.shared)) return errno;
+  if (address.ipv6 && !set(IPPROTO_IPV6, IPV6_V6ONLY, manner.ipv6_only)) return errno;
+  SocketAddress to{};
+  const socklen_t length = to_socket_address(address, to);
+  return bind(socket.number(), &to.generic, length) == 0 ? 0 : errno;
 }
 
 // --- Whether to guard. ---
@@ -297,7 +342,7 @@ Finding say_moved(const Address& address, const Decision& decision, const redire
   const bool expected = mapped != redirector.rules().map.end() && mapped->second == decision.port;
   return {.id = Id::bind_moved,
           .severity = expected ? Severity::info : Severity::warning,
-          .what = fmt::format("the app's bind({}) got port {}", to_string(address), decision.port),
+          .what = fmt::format("the app's bind({}) was changed to port {}", to_string(address), decision.port),
           .why = why_denied(redirector.rules()),
           .did = fmt::format("bind({}); from now on port {} means {}", to_string(moved), address.port, decision.port),
           .next = fmt::format("send traffic, probes and HEALTHCHECK to {0}; the app may go on to log port {1} (Kestrel "
@@ -308,7 +353,7 @@ Finding say_moved(const Address& address, const Decision& decision, const redire
 Finding say_moved_aside(const Address& address, const Decision& decision, const redirect::Redirector& redirector) {
   return {.id = Id::bind_moved_aside,
           .severity = Severity::warning,
-          .what = fmt::format("the app's bind({}) got port {}", to_string(address), decision.port),
+          .what = fmt::format("the app's bind({}) was changed to port {}", to_string(address), decision.port),
           .why = fmt::format("port {} was given to what asked for port {}", address.port,
                              redirector.old_port(address.port)),
           .did = fmt::format("port {} in place of port {}", decision.port, address.port),
@@ -326,12 +371,11 @@ Finding say_not_moved(const Address& address, std::string why, std::string did, 
 }
 
 Finding say_in_use(const Address& address, const Decision& decision, const redirect::Redirector& redirector) {
-  const std::uint16_t old_port = redirector.old_port(decision.port);
+  const std::uint16_t old_port = redirector.old_port(address.port);
   std::string why = fmt::format("port {} is in use", decision.port);
-  if (old_port != 0) why += fmt::format(" by what asked for port {}", old_port);
-  const std::uint16_t low = address.port == decision.port ? old_port : address.port;
-  return say_not_moved(address, std::move(why), "the app gets EADDRINUSE (Address already in use): --guard=strict",
-                       fmt::format("name another port: PORTSHIM_MAP={}:PORT", low));
+  if (address.port == decision.port) why += fmt::format(" by what asked for port {}", old_port);
+  return say_not_moved(address, std::move(why), "the app gets EADDRINUSE (Address already in use)",
+                       fmt::format("name another port: PORTSHIM_MAP={}:PORT", old_port == 0 ? address.port : old_port));
 }
 
 Finding say_no_room(const Address& address, const Decision& decision, const redirect::Redirector& redirector) {
@@ -412,7 +456,7 @@ bool is_valid(int listener, std::uint64_t id) {
 }  // namespace
 
 /// A bind call that waits for its answer.
-class Guard::Call {
+class Guard::Call final : public redirect::Kernel {
  public:
   Call(int listener, const seccomp_notif& notification) : listener_(listener), notification_(notification) {}
 
@@ -449,11 +493,19 @@ class Guard::Call {
     return process_vm_writev(thread(), &local, 1, &remote, 1, 0) == sizeof value;
   }
 
+  /// Where the app's own descriptor cannot be bound to such an address at all: the kernel's answer to that.
+  [[nodiscard]] int try_bind(const Address& address, redirect::Manner manner) override {
+    if (!socket_) socket_ = look_at_socket(thread(), static_cast<int>(notification_.data.args[0]));
+    if (!socket_->takes(address.ipv6)) return EINVAL;
+    return portshim::guard::try_bind(address, socket_->type, manner);
+  }
+
  private:
   [[nodiscard]] std::uint64_t place() const { return notification_.data.args[1]; }
 
   int listener_;
   const seccomp_notif& notification_;
+  std::optional<Socket> socket_;
 };
 
 std::expected<redirect::Rules, Finding> examine(const system::System& system, const std::string& path,
@@ -574,14 +626,14 @@ void Guard::ready() {
 void Guard::handle() {
   Notification notification;
   if (!receive(listener_.number(), notification)) return;
-  const Call call(listener_.number(), notification.head);
+  Call call(listener_.number(), notification.head);
   bool unreadable = false;
   std::optional<Address> address;
   Decision decision;
   bool written = true;
   if (executed()) {
     address = call.address(unreadable);
-    if (address) decision = redirector_.decide(*address, *this);
+    if (address) decision = redirector_.decide(*address, call);
     const bool changes = decision.port != 0 && decision.outcome != Outcome::no_room && decision.port != address->port;
     if (changes) written = call.change_port(decision.port);
     if (changes && written) redirector_.remember(*address, decision);
@@ -591,19 +643,6 @@ void Guard::handle() {
   if (unreadable) tell_unreadable(call.thread());
   const bool is_news = decision.outcome != Outcome::pass && decision.outcome != Outcome::unavailable;
   if (address && is_news) tell(*address, decision, written);
-}
-
-int Guard::try_bind(const Address& address, bool ipv6_only) {
-  const Descriptor socket(::socket(address.ipv6 ? AF_INET6 : AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
-  if (socket.number() < 0) return errno;
-  // As Kestrel does: connections of a predecessor in TIME_WAIT are no conflict.
-  const int on = 1;
-  const int only = ipv6_only ? 1 : 0;
-  if (setsockopt(socket.number(), SOL_SOCKET, SO_REUSEADDR, &on, sizeof on) != 0) return errno;
-  if (address.ipv6 && setsockopt(socket.number(), IPPROTO_IPV6, IPV6_V6ONLY, &only, sizeof only) != 0) return errno;
-  SocketAddress to{};
-  const socklen_t length = to_socket_address(address, to);
-  return bind(socket.number(), &to.generic, length) == 0 ? 0 : errno;
 }
 
 bool Guard::is_first(const Address& address) {

@@ -36,7 +36,7 @@ namespace portshim::guard {
 /// While it watches, whatever fails in it lets the app's call go on as it was. Decisions and answers allocate nothing.
 /// What is said is formatted as everywhere, which does: only after the answer, once for an address, in a process of one
 /// thread, so that no lock can be held; where there is no memory, it is not said.
-class Guard final : public supervise::Watch, private redirect::Kernel {
+class Guard final : public supervise::Watch {
  public:
   using Say = std::function<void(const finding::Finding&)>;
 
@@ -65,7 +65,6 @@ class Guard final : public supervise::Watch, private redirect::Kernel {
   [[nodiscard]] bool executed();
   [[nodiscard]] bool is_waiting();
   void handle();
-  [[nodiscard]] int try_bind(const redirect::Address& address, bool ipv6_only) override;
   void tell(const redirect::Address& address, const redirect::Decision& decision, bool written);
   void tell_unreadable(pid_t thread);
   [[nodiscard]] bool is_first(const redirect::Address& address);

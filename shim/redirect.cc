@@ -23,12 +23,20 @@ Decision find_free(Address address, std::uint16_t first, Outcome outcome, Kernel
   for (int port = first; port <= UINT16_MAX && port < first + kMostTries; ++port) {
     address.port = static_cast<std::uint16_t>(port);
     // Every address that a dual-mode socket takes must be free.
-    const int code = kernel.try_bind(address, false);
+    const int code = kernel.try_bind(address, {});
     if (code == 0) return {.outcome = outcome, .port = address.port};
     // As [::1] where there is no IPv6: of IPv6 the kernel looks at the port first (__inet6_bind).
     if (code != EADDRINUSE) return {.outcome = Outcome::unavailable, .port = address.port};
   }
   return {.outcome = Outcome::no_room, .port = first};
+}
+
+/// That port and no other. In use is only what is so for every socket that the app may have made.
+Decision insist(Address address, std::uint16_t port, Outcome outcome, Kernel& kernel) {
+  address.port = port;
+  const int code = kernel.try_bind(address, {.ipv6_only = true, .shared = true});
+  if (code == EADDRINUSE) return {.outcome = Outcome::in_use, .port = port};
+  return {.outcome = code == 0 ? outcome : Outcome::unavailable, .port = port};
 }
 
 }  // namespace
@@ -68,22 +76,22 @@ std::uint16_t Redirector::old_port(std::uint16_t port) const {
 Decision Redirector::decide_low(const Address& address, Kernel& kernel) const {
   // What the kernel allows (a capability) or refuses for another reason stays as it is: an IPv4 address that is not
   // this host's, which it looks at first (__inet_bind).
-  if (!is_denied(kernel.try_bind(address, true))) return {};
+  if (!is_denied(kernel.try_bind(address, {.ipv6_only = true}))) return {};
   if (!rules_.moves) return {.outcome = Outcome::denied};
-  if (const Given* given = given_for(address.port)) return {.outcome = Outcome::moved, .port = given->to};
+  if (const Given* given = given_for(address.port)) return insist(address, given->to, Outcome::moved, kernel);
   const std::uint16_t wanted = wanted_port(address.port);
   if (count_ == given_.size()) return {.outcome = Outcome::no_room, .port = wanted};
-  if (!rules_.strict) return find_free(address, wanted, Outcome::moved, kernel);
-  Address moved = address;
-  moved.port = wanted;
-  const bool in_use = kernel.try_bind(moved, false) == EADDRINUSE;
-  return {.outcome = in_use ? Outcome::in_use : Outcome::moved, .port = wanted};
+  if (rules_.strict) return insist(address, wanted, Outcome::moved, kernel);
+  return find_free(address, wanted, Outcome::moved, kernel);
 }
 
 Decision Redirector::decide_given(const Address& address, Kernel& kernel) const {
-  if (const Given* aside = given_for(address.port)) return {.outcome = Outcome::moved_aside, .port = aside->to};
-  // A bind that was moved and then interrupted comes back with its new port: it is free.
-  if (kernel.try_bind(address, false) != EADDRINUSE) return {};
+  if (const Given* aside = given_for(address.port)) {
+    return insist(address, aside->to, Outcome::moved_aside, kernel);
+  }
+  // It is free where a bind that was moved and then interrupted comes back with its new port, and where the app's
+  // sockets share it.
+  if (kernel.try_bind(address, {.ipv6_only = rules_.strict, .shared = true}) != EADDRINUSE) return {};
   if (rules_.strict) return {.outcome = Outcome::in_use, .port = address.port};
   if (address.port == UINT16_MAX || count_ == given_.size()) return {.outcome = Outcome::no_room, .port = address.port};
   return find_free(address, static_cast<std::uint16_t>(address.port + 1), Outcome::moved_aside, kernel);

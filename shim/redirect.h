@@ -23,6 +23,12 @@ struct Address {
 /// "[::]:80", "127.0.0.1:80", "[fe80::1%3]:80"
 [[nodiscard]] std::string to_string(const Address& address);
 
+/// How a bind is tried.
+struct Manner {
+  bool ipv6_only = false;  ///< of IPv6: IPV6_V6ONLY
+  bool shared = false;     ///< with SO_REUSEPORT: what is in use then is in use for every socket
+};
+
 /// Which ports may be bound: that is asked by trying.
 class Kernel {
  public:
@@ -30,8 +36,8 @@ class Kernel {
   Kernel(const Kernel&) = delete;
   Kernel& operator=(const Kernel&) = delete;
   virtual ~Kernel() = default;
-  /// errno of a bind of a TCP socket with SO_REUSEADDR, 0 for success; of IPv6 with IPV6_V6ONLY as said.
-  [[nodiscard]] virtual int try_bind(const Address& address, bool ipv6_only) = 0;
+  /// errno of a bind by a socket of the same kind as the app's, 0 for success.
+  [[nodiscard]] virtual int try_bind(const Address& address, Manner manner) = 0;
 };
 
 struct Rules {
@@ -46,7 +52,7 @@ enum class Outcome : std::uint8_t {
   denied,       ///< the kernel will deny it, and nothing is changed
   moved,        ///< it gets another port
   moved_aside,  ///< its port was given to another one before: it gets another port
-  in_use,       ///< strict: the port that it gets, or that it has and another one was given, is in use
+  in_use,       ///< the port that it has to get is in use, or strict: the one that it has and another one was given
   no_room,      ///< it should get another port, but none is free
   unavailable,  ///< its address cannot be bound on any port: it gets another port and the kernel's answer to that
 };

@@ -1,14 +1,17 @@
 // An app that binds as no script can, and a sandbox that refuses what portshim needs.
 //
 //   binder constant PORT                 binds an address that is in read-only memory; prints the port that it got
+//   binder unspecified PORT              binds an address of family AF_UNSPEC; prints the port that it got
+//   binder other WHAT                    binds 0.0.0.0:80 to what cannot be: none (no descriptor), file, unix, ipv6
 //   binder private PORT                  binds after PR_SET_DUMPABLE 0; prints the errno
 //   binder storm BINDS THREADS [SIGNALS] binds UDP sockets to port 0, each eighth one to port 53, in threads; with
 //                                        SIGNALS a signal arrives every 20 ms. Prints how many failed, and the first
 //                                        errno
 //   binder dying COUNT                   processes that end while their threads bind; then binds port 80, prints the
-//   port binder killed                        prints "child PID"; the child waits for a line of stdin, and binds
-//   port 80. Prints
-//                                        whether it was killed, waits for another line, binds port 80, prints the port
+//                                        port
+//   binder killed                        prints "child PID"; the child waits for a line of stdin, and binds port 80.
+//                                        Prints whether it was killed, waits for another line, binds port 80, prints
+//                                        the port
 //   binder getpid CALLS | binder bind CALLS   prints nanoseconds per call, for scripts/bench
 //   binder refuse WHAT ERRNO COMMAND...  COMMAND where WHAT is answered with ERRNO: seccomp (seccomp(2)), killable
 //                                        (its WAIT_KILLABLE_RECV), answer (the ioctl that answers a notification),
@@ -16,6 +19,7 @@
 #define _GNU_SOURCE
 #include <arpa/inet.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <linux/filter.h>
 #include <linux/seccomp.h>
 #include <netinet/in.h>
@@ -67,6 +71,22 @@ static int constant(void) {
   const int descriptor = socket(AF_INET, SOCK_STREAM, 0);
   if (bind(descriptor, (const struct sockaddr*)&kConstant, sizeof kConstant) != 0) return print_port(-1);
   return print_port(descriptor);
+}
+
+static int unspecified(uint16_t port) {
+  const int descriptor = socket(AF_INET, SOCK_STREAM, 0);
+  const struct sockaddr_in address = {.sin_family = AF_UNSPEC, .sin_port = htons(port)};
+  if (bind(descriptor, (const struct sockaddr*)&address, sizeof address) != 0) return print_port(-1);
+  return print_port(descriptor);
+}
+
+static int other(const char* what) {
+  int descriptor = 99;
+  if (strcmp(what, "file") == 0) descriptor = open("/dev/null", O_RDONLY | O_CLOEXEC);
+  if (strcmp(what, "unix") == 0) descriptor = socket(AF_UNIX, SOCK_STREAM, 0);
+  if (strcmp(what, "ipv6") == 0) descriptor = socket(AF_INET6, SOCK_STREAM, 0);
+  bind(descriptor, (const struct sockaddr*)&kConstant, sizeof kConstant);
+  return print_port(-1);
 }
 
 static atomic_int binds_left, failures, first_error;
@@ -210,6 +230,8 @@ int main(int argc, char** argv) {
   const char* const what = argc > 1 ? argv[1] : "";
   const int number = argc > 2 ? atoi(argv[2]) : 0;
   if (strcmp(what, "constant") == 0) return constant();
+  if (strcmp(what, "unspecified") == 0) return unspecified((uint16_t)number);
+  if (strcmp(what, "other") == 0 && argc > 2) return other(argv[2]);
   if (strcmp(what, "private") == 0) {
     prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
     return print_port(bind_port(SOCK_STREAM, (uint16_t)number));

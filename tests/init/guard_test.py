@@ -22,18 +22,20 @@ PYTHON = "/usr/bin/python3"
 DENIED = ("errno", errno.EACCES)
 IN_USE = ("errno", errno.EADDRINUSE)
 
-# Binds one after the other and keeps them: KIND,ADDRESS,PORT with KIND tcp4, udp4, tcp6, udp6, dual. Says what port each
-# got or which errno, and ends with the code in CODE.
+# Binds one after the other and keeps them: KIND,ADDRESS,PORT with KIND tcp4, udp4, tcp6, udp6, dual, and behind it "+" for
+# SO_REUSEPORT, "=" for the socket before. Says what port each got or which errno, and ends with the code in CODE.
 BINDS = """
 import json, os, socket, sys
 kept, answers = [], []
 for word in sys.argv[1:]:
     kind, address, port = word.split(",")
-    one = socket.socket(socket.AF_INET if kind.endswith("4") else socket.AF_INET6,
-                        socket.SOCK_DGRAM if kind.startswith("udp") else socket.SOCK_STREAM)
+    again, shared, kind = kind.endswith("="), kind.endswith("+"), kind.rstrip("=+")
+    one = kept[-1] if again else socket.socket(socket.AF_INET if kind.endswith("4") else socket.AF_INET6,
+                                               socket.SOCK_DGRAM if kind.startswith("udp") else socket.SOCK_STREAM)
     kept.append(one)
+    one.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, int(shared))
     one.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, int(not kind.startswith("udp")))
-    if not kind.endswith("4"):
+    if not kind.endswith("4") and not again:
         one.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, int(kind != "dual"))
     try:
         one.bind((address, int(port)))
@@ -107,7 +109,7 @@ class Redirect(GuardTest):
                 finding = self.assertFinding(self.assert_binds([bind], [port(8080)]), "PS531", "warning")
                 _, address, _ = bind.split(",")
                 shown = f"[{address}]" if ":" in address else address
-                self.assertEqual(finding.what, f"the app's bind({shown}:80) got port 8080")
+                self.assertEqual(finding.what, f"the app's bind({shown}:80) was changed to port 8080")
                 self.assertIn(f"bind({shown}:8080)", finding.did)
                 self.assertIn("ip_unprivileged_port_start=1024", finding.why)
                 self.assertIn("uid 1654", finding.why)
@@ -132,6 +134,46 @@ class Redirect(GuardTest):
         self.assertIn("port 8080 was given to what asked for port 80", result.findings[1].why)
         result = self.assert_binds(("dual,::,8080", "dual,::,80"), [port(8080), port(8081)])
         self.assertEqual(self.ids(result), ["PS531"])
+
+    def test_sockets_that_share_a_port_go_on_to_share_it(self):
+        for guard in ("redirect", "strict"):
+            result = self.assert_binds(("tcp4+,0.0.0.0,80", "tcp4+,0.0.0.0,80", "tcp4+,0.0.0.0,8080", "udp4+,0.0.0.0,53",
+                                        "udp4+,0.0.0.0,8053"), [port(8080)] * 3 + [port(8053)] * 2, guard=guard)
+            self.assertEqual(self.ids(result), ["PS531"] * 2)
+
+    def test_udp_on_a_new_port_of_tcp_is_no_conflict(self):
+        for guard in ("redirect", "strict"):
+            result = self.assert_binds(("tcp4,0.0.0.0,80", "udp4,0.0.0.0,8080"), [port(8080)] * 2, guard=guard)
+            self.assertEqual(self.ids(result), ["PS531"])
+
+    def test_a_second_address_that_is_in_use_is_explained(self):
+        with self.namespace.entered():
+            import socket
+            holder = socket.create_server(("::1", 8080), family=socket.AF_INET6)
+        self.addCleanup(holder.close)
+        result = self.assert_binds(("tcp4,127.0.0.1,80", "tcp6,::1,80"), [port(8080), IN_USE])
+        self.assertEqual(self.ids(result), ["PS531", "PS533"])
+        self.assertEqual(result.findings[1].why, "port 8080 is in use")
+
+    def test_what_is_no_socket_for_that_address_sees_its_own_error_and_nothing_is_said(self):
+        for what, code in (("none", errno.EBADF), ("file", errno.ENOTSOCK), ("unix", errno.EINVAL),
+                           ("ipv6", errno.EINVAL)):
+            for guard in ("explain", "redirect", "strict"):
+                with self.subTest(what, guard=guard):
+                    result = self.portshim(f"--guard={guard}", "--", self.binder, "other", what, stage=self.stage)
+                    self.assertEqual(result.stdout, f"errno {code}\n", result)
+                    self.assertSilent(result)
+
+    def test_a_socket_that_is_bound_already_is_not_said_to_have_got_the_port(self):
+        result = self.assert_binds(("tcp4,0.0.0.0,5000", "tcp4=,0.0.0.0,80"), [port(5000), ("errno", errno.EINVAL)])
+        self.assertEqual(self.assertFinding(result, "PS531").what, "the app's bind(0.0.0.0:80) was changed to port 8080")
+        result = self.assert_binds(("tcp4,0.0.0.0,5000", "tcp4=,0.0.0.0,80"), [port(5000), DENIED], guard="explain")
+        self.assertFinding(result, "PS530")
+
+    def test_an_address_without_a_family_is_one_of_ipv4(self):
+        result = self.portshim("--guard=redirect", "--", self.binder, "unspecified", "80", stage=self.stage)
+        self.assertEqual(result.stdout, "8080\n", result)
+        self.assertFinding(result, "PS531")
 
     def test_the_map_says_where_to_and_then_it_is_only_an_info(self):
         result = self.assert_binds(("tcp4,0.0.0.0,80", "tcp4,0.0.0.0,81"), [port(5000), port(8081)],

@@ -62,13 +62,13 @@ class Shapes(GuardTest):
 
     def test_a_wildcard_is_one_call_and_kestrel_logs_the_new_port(self):
         app = self.guarded("ListenAnyIP:80")
-        self.assertEqual(self.moves(app), ["the app's bind([::]:80) got port 8080"])
+        self.assertEqual(self.moves(app), ["the app's bind([::]:80) was changed to port 8080"])
         self.assertIn("Now listening on: http://[::]:8080", app.so_far().stdout)
 
     def test_localhost_is_two_calls_and_kestrel_goes_on_to_log_port_80(self):
         app = self.guarded("ListenLocalhost:80")
-        self.assertEqual(self.moves(app), ["the app's bind(127.0.0.1:80) got port 8080",
-                                           "the app's bind([::1]:80) got port 8080"])
+        self.assertEqual(self.moves(app), ["the app's bind(127.0.0.1:80) was changed to port 8080",
+                                           "the app's bind([::1]:80) was changed to port 8080"])
         self.assertIn("Now listening on: http://localhost:80\n", app.so_far().stdout)
         self.assertIn("may go on to log port 80", app.so_far().findings[0].next)
 

@@ -12,19 +12,25 @@
 namespace portshim::redirect {
 namespace {
 
-/// Denies ports below 1024 unless told otherwise; what is `in_use` is so on every address.
+/// Denies ports below 1024 unless told otherwise; what is `in_use` is so on every address, whoever asks.
 class FakeKernel final : public Kernel {
  public:
-  int try_bind(const Address& address, bool ipv6_only) override {
-    asked.emplace_back(address.port, ipv6_only);
+  int try_bind(const Address& address, Manner manner) override {
+    asked.emplace_back(address.port, manner.ipv6_only);
     if (const auto answer = answers.find(address.port); answer != answers.end()) return answer->second;
     if (address.port < port_start) return EACCES;
-    return in_use.contains(address.port) ? EADDRINUSE : 0;
+    if (in_use.contains(address.port)) return EADDRINUSE;
+    if (manner.shared && shares) return 0;
+    const bool conflicts = own.contains({address.ipv6, address.port}) ||
+                           (address.ipv6 && !manner.ipv6_only && own.contains({false, address.port}));
+    return conflicts ? EADDRINUSE : 0;
   }
 
   std::uint16_t port_start = 1024;
   std::map<std::uint16_t, int> answers;
   std::set<std::uint16_t> in_use;
+  std::set<std::pair<bool, std::uint16_t>> own;  ///< in use by the app: IPv6 or not, and which port
+  bool shares = false;                           ///< the app's sockets have SO_REUSEPORT
   std::vector<std::pair<std::uint16_t, bool>> asked;
 };
 
@@ -43,9 +49,9 @@ class RedirectTest : public testing::Test {
     const Decision decision = redirector.decide(address, kernel);
     redirector.remember(address, decision);
     if (decision.outcome == Outcome::moved || decision.outcome == Outcome::moved_aside) {
-      kernel.in_use.insert(decision.port);
+      kernel.own.emplace(address.ipv6, decision.port);
     }
-    if (decision.outcome == Outcome::pass) kernel.in_use.insert(address.port);
+    if (decision.outcome == Outcome::pass) kernel.own.emplace(address.ipv6, address.port);
     return decision;
   }
 
@@ -102,7 +108,25 @@ TEST_F(RedirectTest, ExplainOnlySaysWhatIsDenied) {
 TEST_F(RedirectTest, OneOldPortGetsOneNewPortOnEveryAddress) {
   kernel.in_use = {8080};
   EXPECT_EQ(bind(any4(80)), (Decision{Outcome::moved, 8081}));
-  EXPECT_EQ(bind(any6(80)), (Decision{Outcome::moved, 8081})) << "though it is in use now";
+  EXPECT_EQ(bind(any6(80)), (Decision{Outcome::moved, 8081})) << "though 0.0.0.0 is in use now";
+}
+
+TEST_F(RedirectTest, ASecondBindThatCannotSucceedIsNotSaidToBeMoved) {
+  EXPECT_EQ(bind(any4(80)), (Decision{Outcome::moved, 8080}));
+  EXPECT_EQ(bind(any4(80)), (Decision{Outcome::in_use, 8080}));
+  kernel.answers[8080] = EADDRNOTAVAIL;
+  EXPECT_EQ(bind(any6(80)), (Decision{Outcome::unavailable, 8080}));
+}
+
+TEST_F(RedirectTest, SocketsThatShareAPortAreNoConflict) {
+  kernel.shares = true;
+  for (const bool strict : {false, true}) {
+    use({.moves = true, .strict = strict});
+    EXPECT_EQ(bind(any4(80)), (Decision{Outcome::moved, 8080}));
+    EXPECT_EQ(bind(any4(80)), (Decision{Outcome::moved, 8080}));
+    EXPECT_EQ(bind(any4(8080)).outcome, Outcome::pass);
+    kernel.own.clear();
+  }
 }
 
 TEST_F(RedirectTest, ANewPortIsFreeOnEveryAddressThatADualModeSocketTakes) {
@@ -137,7 +161,7 @@ TEST_F(RedirectTest, BothOrdersOf80And8080Start) {
   EXPECT_EQ(bind(any4(8080)), (Decision{Outcome::moved_aside, 8081})) << "the other address of it";
 
   use({.moves = true});
-  kernel.in_use.clear();
+  kernel.own.clear();
   EXPECT_EQ(bind(any6(8080)).outcome, Outcome::pass);
   EXPECT_EQ(bind(any6(80)), (Decision{Outcome::moved, 8081}));
   EXPECT_EQ(bind(any6(8081)), (Decision{Outcome::moved_aside, 8082}));
