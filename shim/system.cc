@@ -220,7 +220,13 @@ int try_bind(const BindAttempt& attempt) {
   }
   // bind(2) takes every kind of address by this one type.
   const auto* generic = reinterpret_cast<const sockaddr*>(&address->storage);
-  return ::bind(socket.number(), generic, address->length) == 0 ? 0 : errno;
+  if (::bind(socket.number(), generic, address->length) != 0) return errno;
+  // A --guard around this process may have put another port in the place of this one, which says nothing about it. The
+  // port is at the same place in both families.
+  sockaddr_in bound{};
+  socklen_t length = sizeof bound;
+  const bool known = getsockname(socket.number(), reinterpret_cast<sockaddr*>(&bound), &length) == 0;
+  return known && ntohs(bound.sin_port) != attempt.port ? ECANCELED : 0;
 }
 
 /// Leaves this process CAP_NET_BIND_SERVICE alone, or nothing. What is not permitted cannot be taken: then it is

@@ -144,8 +144,8 @@ class System {
   [[nodiscard]] virtual Result<void> try_inotify() const = 0;
 
   /// Tries each bind in a child process whose effective set has CAP_NET_BIND_SERVICE as said (SO_REUSEADDR, no
-  /// listen; the child is reaped). One errno per attempt, 0 = the kernel allowed it. An error of the trial itself
-  /// (fork, capset, pipe) is the Result's.
+  /// listen; the child is reaped). One errno per attempt, 0 = the kernel allowed it, ECANCELED = it got another port,
+  /// from a --guard around portshim. An error of the trial itself (fork, capset, pipe) is the Result's.
   [[nodiscard]] virtual Result<std::vector<int>> try_binds(std::span<const BindAttempt> attempts,
                                                            bool net_bind_service) const = 0;
 

@@ -454,10 +454,18 @@ class Preconditions(GuardTest):
     def test_inside_another_guard_the_outer_one_decides(self):
         result = self.nested("redirect", "--map=80:5000")
         self.assertEqual(self.answers(result), [port(5000)], result)
+        self.assertIn(os.strerror(errno.EBUSY), self.assertFinding(result, "PS541").why)
         result = self.nested("explain")
         self.assertEqual(self.answers(result), [DENIED], result)
         self.assertIn(os.strerror(errno.EBUSY), self.assertFinding(result, "PS541").why)
         self.assertFinding(result, "PS530")
+
+    def test_a_trial_inside_another_guard_does_not_take_a_moved_port_for_an_allowed_one(self):
+        keeping = ("--mode=rewrite", "--keep", "--", self.probe)
+        env = {"ASPNETCORE_URLS": "http://+:80"}
+        result = self.start(self.binary, "--guard=redirect", "--map=80:5000", "--", "/bin/sh", "-c", 'exec "$0" "$@"',
+                            self.binary, *keeping, stage=self.stage, env=env).wait()
+        self.assertIn("ASPNETCORE_URLS=http://+:8080", result.probe.environment, result)
 
     def test_without_free_descriptors_the_app_starts_without(self):
         # A sanitized binary has to load its runtime.
