@@ -112,6 +112,8 @@ constexpr std::array kTable{
     Entry{Id::bind_moved_aside, "--guard: a bind call to a port that a moved one has got the next free port"},
     Entry{Id::bind_not_moved, "--guard: a bind call could not be moved: the new port is taken, or cannot be written"},
     Entry{Id::bind_not_read, "--guard: a bind call of a process whose memory portshim may not read"},
+    Entry{Id::bind_limit, "--guard: more bind calls than are reported, or moved"},
+    Entry{Id::guard_map, "--guard: --map names a new port that is low itself, or names one twice"},
     Entry{Id::nothing_to_guard, "--guard: the app may bind low ports here, so its bind calls are not watched"},
     Entry{Id::not_guarded, "--guard: the app's bind calls cannot be watched; it starts without the guard"},
     Entry{Id::invalid_setting, "a PORTSHIM variable has an invalid value; its default is used"},

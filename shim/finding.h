@@ -104,6 +104,8 @@ enum class Id : std::uint16_t {
   bind_moved_aside = 532,
   bind_not_moved = 533,
   bind_not_read = 534,
+  bind_limit = 535,
+  guard_map = 536,
   nothing_to_guard = 540,
   not_guarded = 541,
   // PS9xx portshim's own settings and state

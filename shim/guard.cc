@@ -28,6 +28,7 @@
 #include <utility>
 #include <vector>
 
+#include "shim/path.h"
 #include "shim/privilege.h"
 
 namespace portshim::guard {
@@ -290,12 +291,36 @@ bool are_denied(const system::System& system, const privilege::Identity& identit
   return std::ranges::none_of(*answers, [](int code) { return code == 0 || code == EADDRINUSE; });
 }
 
+constexpr std::string_view kUnguarded = "started COMMAND without --guard, and without --init unless that is on too";
+
 Finding not_guarded(std::string why, std::string next) {
   return {.id = Id::not_guarded,
           .severity = Severity::warning,
           .what = "the app's bind calls cannot be watched",
           .why = std::move(why),
-          .did = "started COMMAND without --guard",
+          .did = std::string(kUnguarded),
+          .next = std::move(next)};
+}
+
+/// Where there is nothing to guard because the process may bind low ports.
+Finding nothing_to_guard(const privilege::Identity& identity, const std::string& path,
+                         const options::Options& options) {
+  const std::string_view name = path::last_component(path);
+  const bool is_root = identity.uid == 0 && identity.net_bind_service && identity.port_start > 1;
+  // Its purpose; of other programs it cannot be known.
+  const bool steps_down = is_root && (name == "gosu" || name == "su-exec");
+  const bool wants_parent =
+      options.grace.count() != 0 || options.group || !options.signal_map.empty() || !options.exit_map.empty();
+  std::string next = is_root ? "where COMMAND steps down to another user, let portshim do it: --user=USER" : "";
+  if (wants_parent && !options.init) {
+    next += fmt::format("{}--grace, --group, --signal-map and --exit-map need --init=on here", is_root ? "; " : "");
+  }
+  return {.id = Id::nothing_to_guard,
+          .severity = steps_down || (wants_parent && !options.init) ? Severity::warning : Severity::info,
+          .what = "there is nothing to guard: COMMAND is started with the right to bind low ports",
+          .why = fmt::format("net.ipv4.ip_unprivileged_port_start={}; {}", identity.port_start,
+                             identity.port_start > 1 ? "a trial bind was allowed" : "none is low"),
+          .did = std::string(kUnguarded),
           .next = std::move(next)};
 }
 
@@ -403,6 +428,7 @@ Finding to_finding(const Address& address, const Decision& decision, const redir
     case Outcome::no_room:
       return say_no_room(address, decision, redirector);
     case Outcome::denied:
+    case Outcome::full:
     case Outcome::unavailable:
     case Outcome::pass:
       break;
@@ -517,13 +543,7 @@ std::expected<redirect::Rules, Finding> examine(const system::System& system, co
                         .map = options.map,
                         .port_start = identity.port_start};
   if (rules.port_start > 1 && are_denied(system, identity, rules)) return rules;
-  return std::unexpected(Finding{.id = Id::nothing_to_guard,
-                                 .severity = Severity::info,
-                                 .what = "there is nothing to guard: the app may bind low ports here",
-                                 .why = fmt::format("net.ipv4.ip_unprivileged_port_start={}; {}", identity.port_start,
-                                                    rules.port_start > 1 ? "a trial bind was allowed" : "none is low"),
-                                 .did = "started COMMAND without --guard",
-                                 .next = ""});
+  return std::unexpected(nothing_to_guard(identity, path, options));
 }
 
 Finding not_set_up(const Error& error) {
@@ -598,6 +618,7 @@ Result<void> Guard::attach(const supervise::Child& child) {
   }
   drop_net_bind_service();
   wake_on_this_processor(listener_.number());
+  tell_map();
   return {};
 }
 
@@ -634,7 +655,8 @@ void Guard::handle() {
   if (executed()) {
     address = call.address(unreadable);
     if (address) decision = redirector_.decide(*address, call);
-    const bool changes = decision.port != 0 && decision.outcome != Outcome::no_room && decision.port != address->port;
+    const bool changes = decision.port != 0 && decision.outcome != Outcome::no_room &&
+                         decision.outcome != Outcome::full && decision.port != address->port;
     if (changes) written = call.change_port(decision.port);
     if (changes && written) redirector_.remember(*address, decision);
   }
@@ -647,7 +669,11 @@ void Guard::handle() {
 
 bool Guard::is_first(const Address& address) {
   const auto all = std::span(said_).first(said_count_);
-  if (said_count_ == said_.size() || std::ranges::find(all, address) != all.end()) return false;
+  if (std::ranges::find(all, address) != all.end()) return false;
+  if (said_count_ == said_.size()) {
+    tell_limit(said_last_, address, "said no more of bind calls; ports are moved as before");
+    return false;
+  }
   said_.at(said_count_++) = address;
   return true;
 }
@@ -655,12 +681,52 @@ bool Guard::is_first(const Address& address) {
 void Guard::tell(const Address& address, const Decision& decision, bool written) {
   const bool moved = decision.outcome == Outcome::moved || decision.outcome == Outcome::moved_aside;
   if (!moved || !written) last_denied_ = address;
+  if (decision.outcome == Outcome::full) {
+    tell_limit(said_full_, address, "moved no more ports: bind calls get the kernel's own answers");
+    return;
+  }
   if (!is_first(address)) return;
   try {
     say_(to_finding(address, decision, redirector_, written));
   } catch (const std::exception&) {  // no memory: it is not said
     return;
   }
+}
+
+/// The list that ends here does not grow: nothing is allocated while the app waits.
+void Guard::tell_limit(bool& said, const Address& address, const char* did) {
+  if (std::exchange(said, true)) return;
+  try {
+    say_({.id = Id::bind_limit,
+          .severity = Severity::warning,
+          .what = fmt::format("the app's bind({}) is one more than the guard remembers", to_string(address)),
+          .why = fmt::format("it remembers {} addresses and {} ports", kMostSaid, redirect::Redirector::kMostGiven),
+          .did = did,
+          .next = std::string(kBetter)});
+  } catch (const std::exception&) {
+    return;
+  }
+}
+
+/// What of --map cannot be carried out. Only what is low is ever moved.
+void Guard::tell_map() {
+  const redirect::Rules& rules = redirector_.rules();
+  if (!rules.moves) return;
+  std::string why;
+  for (auto one = rules.map.begin(); one != rules.map.end() && one->first < rules.port_start; ++one) {
+    const auto same = [to = one->second](const auto& other) { return other.second == to; };
+    const bool is_low = one->second < rules.port_start;
+    if (!is_low && std::find_if(rules.map.begin(), one, same) == one) continue;
+    why += fmt::format("{}port {} cannot become {}, which is {}", why.empty() ? "" : "; ", one->first, one->second,
+                       is_low ? "low itself" : "taken by another port of --map");
+  }
+  if (why.empty()) return;
+  say_({.id = Id::guard_map,
+        .severity = Severity::warning,
+        .what = "PORTSHIM_MAP cannot be followed by --guard: " + why,
+        .why = fmt::format("net.ipv4.ip_unprivileged_port_start={}; two ports cannot become one", rules.port_start),
+        .did = "nothing yet: such a port gets another one, which is said when the app binds it",
+        .next = "name another new port for each"});
 }
 
 void Guard::tell_unreadable(pid_t thread) {

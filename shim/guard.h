@@ -68,6 +68,8 @@ class Guard final : public supervise::Watch {
   void tell(const redirect::Address& address, const redirect::Decision& decision, bool written);
   void tell_unreadable(pid_t thread);
   [[nodiscard]] bool is_first(const redirect::Address& address);
+  void tell_map();
+  void tell_limit(bool& said, const redirect::Address& address, const char* did);
 
   static constexpr std::size_t kMostSaid = 64;
 
@@ -80,6 +82,7 @@ class Guard final : public supervise::Watch {
   std::array<redirect::Address, kMostSaid> said_{};
   std::size_t said_count_ = 0;
   bool said_unreadable_ = false;
+  bool said_last_ = false, said_full_ = false;  ///< PS535
   std::optional<redirect::Address> last_denied_;
 };
 

@@ -80,7 +80,7 @@ Decision Redirector::decide_low(const Address& address, Kernel& kernel) const {
   if (!rules_.moves) return {.outcome = Outcome::denied};
   if (const Given* given = given_for(address.port)) return insist(address, given->to, Outcome::moved, kernel);
   const std::uint16_t wanted = wanted_port(address.port);
-  if (count_ == given_.size()) return {.outcome = Outcome::no_room, .port = wanted};
+  if (count_ == given_.size()) return {.outcome = Outcome::full, .port = wanted};
   if (rules_.strict) return insist(address, wanted, Outcome::moved, kernel);
   return find_free(address, wanted, Outcome::moved, kernel);
 }
@@ -93,7 +93,8 @@ Decision Redirector::decide_given(const Address& address, Kernel& kernel) const 
   // sockets share it.
   if (kernel.try_bind(address, {.ipv6_only = rules_.strict, .shared = true}) != EADDRINUSE) return {};
   if (rules_.strict) return {.outcome = Outcome::in_use, .port = address.port};
-  if (address.port == UINT16_MAX || count_ == given_.size()) return {.outcome = Outcome::no_room, .port = address.port};
+  if (count_ == given_.size()) return {.outcome = Outcome::full, .port = address.port};
+  if (address.port == UINT16_MAX) return {.outcome = Outcome::no_room, .port = address.port};
   return find_free(address, static_cast<std::uint16_t>(address.port + 1), Outcome::moved_aside, kernel);
 }
 

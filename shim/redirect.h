@@ -54,6 +54,7 @@ enum class Outcome : std::uint8_t {
   moved_aside,  ///< its port was given to another one before: it gets another port
   in_use,       ///< the port that it has to get is in use, or strict: the one that it has and another one was given
   no_room,      ///< it should get another port, but none is free
+  full,         ///< it should get another port, but no more are remembered
   unavailable,  ///< its address cannot be bound on any port: it gets another port and the kernel's answer to that
 };
 
@@ -68,6 +69,8 @@ struct Decision {
 /// together.
 class Redirector {
  public:
+  static constexpr std::size_t kMostGiven = 128;
+
   explicit Redirector(Rules rules) : rules_(std::move(rules)) {}
 
   /// The kernel is asked only where the answer depends on it.
@@ -85,8 +88,6 @@ class Redirector {
   struct Given {
     std::uint16_t from = 0, to = 0;
   };
-  static constexpr std::size_t kMostGiven = 128;
-
   [[nodiscard]] const Given* given_for(std::uint16_t from) const;
   [[nodiscard]] const Given* given_as(std::uint16_t to) const;
   [[nodiscard]] Decision decide_low(const Address& address, Kernel& kernel) const;

@@ -180,6 +180,24 @@ class Redirect(GuardTest):
                                    options=("--map=80:5000", "--log-level=info"))
         self.assertEqual([finding.severity for finding in result.findings], ["info", "warning"])
 
+    def test_what_of_the_map_cannot_be_followed_is_said_at_the_start(self):
+        result = self.assert_binds((), [], options=("--map=80:81,443:5000,444:5000,8080:5000",))
+        finding = self.assertFinding(result, "PS536", "warning")
+        self.assertIn("port 80 cannot become 81, which is low itself; port 444 cannot become 5000, which is taken by "
+                      "another port of --map", finding.what)
+        self.assertNotIn("port 8080", finding.what)
+        self.assertSilent(self.assert_binds((), [], options=("--map=80:5000,443:5001",)))
+        self.assertSilent(self.assert_binds((), [], options=("--map=80:81",), guard="explain"))
+
+    def test_what_is_beyond_the_memory_of_the_guard_is_said_once(self):
+        low = tuple(f"tcp4,127.0.0.1,{number}" for number in range(1, 131))
+        result = self.assert_binds(low, [*(port(8000 + number) for number in range(1, 129)), DENIED, DENIED])
+        self.assertEqual(self.ids(result), ["PS531"] * 64 + ["PS535"] * 2)
+        ends = result.findings[-2:]
+        self.assertEqual([end.what.split()[2] for end in ends], ["bind(127.0.0.1:65)", "bind(127.0.0.1:129)"])
+        self.assertIn("no more of bind calls", ends[0].did)
+        self.assertIn("moved no more ports", ends[1].did)
+
     def test_a_port_that_another_process_holds_is_dodged(self):
         with self.namespace.entered():
             import socket
@@ -387,6 +405,26 @@ class Preconditions(GuardTest):
                                            options=("--log-level=info",))
                 self.assertEqual(self.ids(result), ["PS540"])
                 self.assertSilent(self.run_binds("tcp4,0.0.0.0,81", stage=stage))
+
+    def test_a_program_that_steps_down_is_not_guarded_and_that_is_said(self):
+        stage = as_root() | self.namespace_stage()
+        for name, severity in (("gosu", "warning"), ("su-exec", "warning"), ("setpriv", "info")):
+            program = self.directory / name
+            program.write_bytes(self.probe.read_bytes())
+            program.chmod(0o755)
+            result = self.portshim("--guard=redirect", "--log-level=info", "--", program, stage=stage)
+            self.assertIn("--user=USER", self.assertFinding(result, "PS540", severity).next)
+        result = self.portshim("--guard=redirect", "--log-level=info", "--", self.directory / "gosu",
+                               stage=as_uid(UID) | Stage(port_start=0))
+        self.assertEqual(self.assertFinding(result, "PS540", "info").next, "")
+
+    def test_what_only_a_parent_does_is_missed_where_there_is_nothing_to_guard(self):
+        stage = as_uid(UID) | Stage(port_start=0)
+        for option in ("--grace=5", "--group", "--signal-map=TERM:INT", "--exit-map=143:0"):
+            with self.subTest(option):
+                result = self.portshim("--guard=redirect", option, "--", self.probe, stage=stage)
+                self.assertIn("need --init=on", self.assertFinding(result, "PS540", "warning").next)
+                self.assertSilent(self.portshim("--guard=redirect", "--init", option, "--", self.probe, stage=stage))
 
     def namespace_stage(self) -> Stage:
         return Stage(namespace=self.namespace)

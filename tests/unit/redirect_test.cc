@@ -187,7 +187,7 @@ TEST_F(RedirectTest, StrictDodgesNothing) {
 TEST_F(RedirectTest, MorePortsThanItRemembersAreNotMoved) {
   std::uint16_t port = 1;
   for (; port <= 128; ++port) EXPECT_EQ(bind(any4(port)).outcome, Outcome::moved) << port;
-  EXPECT_EQ(bind(any4(port)).outcome, Outcome::no_room);
+  EXPECT_EQ(bind(any4(port)).outcome, Outcome::full);
   EXPECT_EQ(bind(any6(1)), (Decision{Outcome::moved, 8001}));
 }
 
