@@ -4,8 +4,10 @@
 //   binder unspecified PORT              binds an address of family AF_UNSPEC; prints the port that it got
 //   binder other WHAT                    binds 0.0.0.0:80 to what cannot be: none (no descriptor), file, unix, ipv6
 //   binder private PORT                  binds after PR_SET_DUMPABLE 0; prints the errno
-//   binder storm BINDS THREADS [SIGNALS] binds UDP sockets to port 0, each eighth one to port 53, in threads; with
-//                                        SIGNALS a signal arrives every 20 ms. Prints how many failed, and the first
+//   binder storm BINDS THREADS [SIGNALS [INTERRUPTED]]
+//                                        binds UDP sockets to port 0, each eighth one to port 53, in threads; with
+//                                        SIGNALS a signal arrives every 20 ms, with INTERRUPTED
+//                                        its handler is without SA_RESTART. Prints how many failed, and the first
 //                                        errno
 //   binder dying COUNT                   processes that end while their threads bind; then binds port 80, prints the
 //                                        port
@@ -111,10 +113,10 @@ static void count_signal(int number) {
   atomic_fetch_add(&signals_handled, 1);
 }
 
-static int storm(int binds, int threads, int with_signals) {
+static int storm(int binds, int threads, int with_signals, int flags) {
   if (with_signals) {
-    // As .NET installs its handlers.
-    const struct sigaction action = {.sa_handler = count_signal, .sa_flags = SA_RESTART};
+    // .NET installs its handlers with SA_RESTART.
+    const struct sigaction action = {.sa_handler = count_signal, .sa_flags = flags};
     const struct itimerval every = {.it_interval = {.tv_usec = 20000}, .it_value = {.tv_usec = 20000}};
     sigaction(SIGALRM, &action, NULL);
     setitimer(ITIMER_REAL, &every, NULL);
@@ -122,6 +124,11 @@ static int storm(int binds, int threads, int with_signals) {
   pthread_t ids[64];
   atomic_store(&binds_left, binds);
   for (int i = 0; i < threads; ++i) pthread_create(&ids[i], NULL, storm_thread, NULL);
+  // The kernel prefers the first thread, which binds nothing.
+  sigset_t alarm;
+  sigemptyset(&alarm);
+  sigaddset(&alarm, SIGALRM);
+  pthread_sigmask(SIG_BLOCK, &alarm, NULL);
   for (int i = 0; i < threads; ++i) pthread_join(ids[i], NULL);
   printf("%d %d %d\n", atomic_load(&failures), atomic_load(&first_error), atomic_load(&signals_handled));
   return 0;
@@ -236,7 +243,7 @@ int main(int argc, char** argv) {
     prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
     return print_port(bind_port(SOCK_STREAM, (uint16_t)number));
   }
-  if (strcmp(what, "storm") == 0 && argc > 3) return storm(number, atoi(argv[3]), argc > 4);
+  if (strcmp(what, "storm") == 0 && argc > 3) return storm(number, atoi(argv[3]), argc > 4, argc > 5 ? 0 : SA_RESTART);
   if (strcmp(what, "dying") == 0) return dying(number);
   if (strcmp(what, "killed") == 0) return killed();
   if (strcmp(what, "getpid") == 0 || strcmp(what, "bind") == 0) return measure(what, number);

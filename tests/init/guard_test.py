@@ -290,6 +290,12 @@ class Robustness(GuardTest):
         self.assertEqual(failed, 0, result)
         self.assertGreater(handled, 0)
 
+    def test_those_signals_do_arrive_during_binds(self):
+        """The negative control: without SA_RESTART nothing starts the call again."""
+        result = self.portshim("--guard=redirect", "--", self.binder, "storm", "40000", "8", "signals", "interrupted",
+                               stage=self.stage)
+        self.assertEqual(int(result.stdout.split()[1]), errno.EINTR, result)
+
     def test_processes_that_end_while_their_threads_bind(self):
         result = self.portshim("--guard=redirect", "--", self.binder, "dying", "300", stage=self.stage)
         self.assertEqual((result.code, result.stdout), (0, "8080\n"), result)
