@@ -10,11 +10,13 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "shim/analysis.h"
 #include "shim/announce.h"
 #include "shim/diagnosis.h"
+#include "shim/entry.h"
 #include "shim/finding.h"
 #include "shim/identity.h"
 #include "shim/install.h"
@@ -337,9 +339,9 @@ std::vector<std::string> to_vector(char* const* words) {
 }  // namespace
 
 int main(int /*argc*/, char** argv, char** envp) {
-  // Before all else: from here on no signal is lost, which PID 1 is not even killed by.
-  std::optional<supervise::SignalMask> inherited;
-  if (may_supervise(argv, envp)) inherited = supervise::block_signals();
+  // From its entry on no signal was lost, which PID 1 is not even killed by.
+  std::optional<supervise::SignalMask> inherited = entry::inherited_signals();
+  if (!may_supervise(argv, envp)) supervise::restore_signals(*std::exchange(inherited, std::nullopt));
   system::Linux system;
   return run(system, {.argv = to_vector(argv), .environment = to_vector(envp)}, inherited);
 }

@@ -42,9 +42,9 @@ class Binary(PortshimTest):
         archives = sorted(portshim_test.built_binary().parent.glob("libportshim_*.a"))
         if not archives:
             portshim_test.skip("needs the build folder: no libportshim_*.a beside the binary")
-        # No function of il keeps anything in an array on the stack.
+        # No function of il keeps anything in an array on the stack, and entry is one that the C library is not there for.
         with_code = [archive for archive in archives
-                     if " T " in output_of("nm", archive) and archive.name != "libportshim_il.a"]
+                     if " T " in output_of("nm", archive) and archive.name not in ("libportshim_il.a", "libportshim_entry.a")]
         self.assertTrue(with_code)
         unprotected = [archive.name for archive in with_code if "__stack_chk_fail" not in output_of("nm", archive)]
         self.assertEqual(unprotected, [])

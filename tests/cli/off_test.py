@@ -13,9 +13,10 @@ ENVIRONMENT = {"ASPNETCORE_URLS": "http://+:80", "ASPNETCORE_HTTP_PORTS": "80", 
                "Kestrel__Endpoints__A__Url": "http://+:443", "PORTSHIM_MAP": "80:5000", "PORTSHIM_FLOOR": "nonsense"}
 
 # Of the C library's start-up: memory, threads, random numbers; /proc/self/exe is where a static-pie finds $ORIGIN.
-# libcap looks for the number of capabilities by prctl.
+# libcap looks for the number of capabilities by prctl. Signals are blocked from the first instruction until it is known
+# that nobody waits for them.
 STARTUP = {"brk", "mmap", "munmap", "mremap", "mprotect", "arch_prctl", "set_tid_address", "set_robust_list", "rseq",
-           "prlimit64", "readlink", "readlinkat", "getrandom", "futex", "prctl"}
+           "prlimit64", "readlink", "readlinkat", "getrandom", "futex", "prctl", "rt_sigprocmask"}
 # A look at a file: may it be executed, is it regular, its first bytes.
 LOOK_BY_PATH = {"faccessat2", "faccessat", "openat", "newfstatat"}
 LOOK = LOOK_BY_PATH | {"fstat", "pread64", "close"}

@@ -173,6 +173,12 @@ class Early(InitTest):
             self.assertIn(result.code, (-signal.SIGTERM, 128 + signal.SIGTERM, 0), result)
         self.assertTrue(ends)
 
+    def test_its_first_system_call_blocks_all_signals(self):
+        strace = portshim_test.require_program("strace")
+        output = self.directory / "trace"
+        self.start(strace, "-o", output, self.binary, "--init", self.subject, "exit", "0").wait()
+        self.assertIn("rt_sigprocmask(SIG_BLOCK, ~[], ", output.read_text().splitlines()[1])
+
     def test_as_pid_1_none_is_lost_once_signals_are_blocked(self):
         # Before that the kernel itself drops it: PID 1 is not ended by a signal that it does not handle.
         for _ in range(100):
