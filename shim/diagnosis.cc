@@ -61,6 +61,7 @@ class Writer {
       say_no_effect();
       say_too_large();
       say_iis();
+      say_local_alone();
       std::ranges::move(likely::findings(s_), std::back_inserter(out_.findings));
     }
     std::ranges::stable_sort(out_.findings, std::ranges::greater{}, &Finding::severity);
@@ -857,6 +858,31 @@ class Writer {
         return;
       }
     }
+  }
+
+  /// In every prediction Kestrel's default is bound, since nothing that people set says anything else.
+  [[nodiscard]] bool binds_default_alone() const {
+    const auto is_default = [](const kestrel::Endpoint& endpoint) {
+      return !endpoint.source.setting && endpoint.target.bind == address::Bind::localhost;
+    };
+    const auto settings = hosting::address_settings(s_.input);
+    return !predictions().empty() && s_.code.likely.empty() &&
+           std::ranges::all_of(settings, [](const kestrel::Source& one) { return one.setting->empty(); }) &&
+           std::ranges::all_of(predictions(), [&](const Prediction& prediction) {
+             const auto& endpoints = prediction.lenient().endpoints;
+             return !endpoints.empty() && std::ranges::all_of(endpoints, is_default);
+           });
+  }
+
+  /// The variable of Microsoft's images, which set ports too: here somebody has taken them out.
+  void say_local_alone() {
+    const std::string in_container =
+        config::fold(environment::value(s_.input.environment, "DOTNET_RUNNING_IN_CONTAINER").value_or(""));
+    if ((in_container != "TRUE" && in_container != "1") || !s_.app.is_dotnet() || !binds_default_alone()) return;
+    add(Id::local_alone, s_.code.complete ? Severity::warning : Severity::info,
+        "the app listens on http://localhost:5000, which nobody outside the container reaches",
+        "no setting names an address or a port: that is the default of .NET" + unless_code(s_), "",
+        "set ASPNETCORE_URLS=http://+:8080 in the image or chart, unless all requests come from a sidecar");
   }
 
   static constexpr int kAnyMajor = 10;  ///< versions differ in names below ".localhost" alone

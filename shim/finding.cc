@@ -96,6 +96,7 @@ constexpr std::array kTable{
     Entry{Id::stop_signals_blocked, "signals that stop the app are blocked: it would not stop before it is killed"},
     Entry{Id::invalid_value,
           "a setting has a value that .NET cannot convert, as an unknown log level: it ends the app"},
+    Entry{Id::local_alone, "in a container without any address setting: .NET listens on localhost:5000, out of reach"},
     Entry{Id::not_supervised, "--init: portshim cannot stay as the parent; the app starts without one"},
     Entry{Id::host_failed, "--init: the .NET host could not start the app; what its exit code means"},
     Entry{Id::aborted, "--init: COMMAND aborted (SIGABRT), as .NET does after an unhandled exception"},

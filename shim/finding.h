@@ -88,6 +88,7 @@ enum class Id : std::uint16_t {
   stop_signals_blocked = 441,
   // PS5xx supervise and guard
   invalid_value = 442,
+  local_alone = 449,
   not_supervised = 501,
   host_failed = 502,
   aborted = 503,

@@ -520,6 +520,17 @@ TEST(Diagnosis, ARelativeUnixSocketIsSaidOnceAndStillRefused) {
   EXPECT_NE(c.find(Id::low_port), Finding{});
 }
 
+TEST(Diagnosis, OutOfReachInAContainerIsSaidWhereNothingNamesAPort) {
+  const std::string container = "DOTNET_RUNNING_IN_CONTAINER=true";
+  EXPECT_EQ(of({container}).find(Id::local_alone).severity, Severity::info) << "the code may name one";
+  EXPECT_EQ(of({container, "ASPNETCORE_URLS="}).find(Id::local_alone).severity, Severity::info);
+  EXPECT_EQ(of({}).find(Id::local_alone), Finding{});
+  for (const char* setting : {"ASPNETCORE_HTTP_PORTS=8080", "URLS=http://localhost:5000", "DOTNET_URLS=http://+:5000",
+                              "Kestrel__Endpoints__A__Url=http://+:8080"}) {
+    EXPECT_EQ(of({container, setting}).find(Id::local_alone), Finding{}) << setting;
+  }
+}
+
 TEST(Diagnosis, AnArgumentIsToBeChangedWhereItIsGiven) {
   Case c;
   c.arguments = {"--urls", "http://+:80"};
