@@ -248,19 +248,22 @@ bool names_secret(std::string_view name) {
          word.ends_with("accesskey");
 }
 
-/// The text with the values of NAME=VALUE masked where the name is that of a secret, as in connection strings and
-/// queries. A value ends at ';' or '&'.
+/// The text with the values of NAME=VALUE masked where the name is that of a secret, as in connection strings, and all
+/// of a query, where any may be one. A value ends at ';' or '&'.
 std::string mask_secret_values(std::string_view text) {
   constexpr std::string_view kBorders = ";&?,'\"/:=()[]{}";
   std::string masked;
   std::size_t equals = text.find('=');
   std::size_t begin = 0;
+  bool in_query = false;
   for (; equals != std::string_view::npos; equals = text.find('=', begin)) {
     const std::string_view before = text.substr(begin, equals - begin);
     const std::size_t border = before.find_last_of(kBorders);
     masked += text.substr(begin, equals + 1 - begin);
     begin = equals + 1;
-    if (!names_secret(border == std::string_view::npos ? before : before.substr(border + 1))) continue;
+    const char mark = border == std::string_view::npos ? ' ' : before[border];
+    in_query = mark == '?' || (in_query && mark == '&');
+    if (!in_query && !names_secret(before.substr(border + 1))) continue;
     std::size_t end = std::min(text.find_first_of(";&", begin), text.size());
     if (end == text.size() && end > begin && text.back() == '\'') --end;  // of a text that quotes it
     if (end > begin) masked += "***";

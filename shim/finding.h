@@ -149,7 +149,8 @@ struct Entry {
 [[nodiscard]] std::string printable(std::string_view text);
 
 /// The text with what may be secret masked: the user info of URLs ("http://***@host") and of what would be one with a
-/// scheme ("***@host:80"), and values by the name of a secret ("Password=***", "?token=***") up to the next ';' or '&'.
+/// scheme ("***@host:80"), values by the name of a secret ("Password=***") and of queries ("?a=***") up to the next ';'
+/// or '&'.
 [[nodiscard]] std::string mask_secrets(std::string_view text);
 
 /// Text from outside made fit for a message: mask_secrets(), printable(), and cut at 256

@@ -26,7 +26,7 @@ std::string header() {
 
 TEST(Quote, MasksValuesByTheNameOfASecret) {
   EXPECT_EQ(quote("http://+:80;Password=a b"), "http://+:80;Password=***");
-  EXPECT_EQ(quote("http://+:80?pw=x&a=1"), "http://+:80?pw=***&a=1");
+  EXPECT_EQ(quote("http://+:80?pw=x&a=1"), "http://+:80?pw=***&a=***");
   EXPECT_EQ(quote("Server=tcp:db,1433;User Id=app;Pwd=x=y;"), "Server=tcp:db,1433;User Id=app;Pwd=***;");
   EXPECT_EQ(quote("Endpoint=sb://x/;SharedAccessKeyName=Root;SharedAccessKey=abc="),
             "Endpoint=sb://x/;SharedAccessKeyName=Root;SharedAccessKey=***");
@@ -36,8 +36,13 @@ TEST(Quote, MasksValuesByTheNameOfASecret) {
   EXPECT_EQ(quote("password=secret token=other"), "password=***");
 }
 
+TEST(Quote, MasksEveryValueOfAQuery) {
+  EXPECT_EQ(quote("http://+:80/x?a=b&code=c=d&e;http://+:81"), "http://+:80/x?a=***&code=***&e;http://+:81");
+  EXPECT_EQ(quote("http://+:80?a=b;c=d&e=f"), "http://+:80?a=***;c=d&e=f");
+}
+
 TEST(Quote, LeavesOtherNamesAndValuesReadable) {
-  for (const char* text : {"http://+:80?a=b", "ASPNETCORE_URLS=http://+:80;https://+:443", "--urls=http://+:80", "Key",
+  for (const char* text : {"http://+:80?a", "ASPNETCORE_URLS=http://+:80;https://+:443", "--urls=http://+:80", "Key",
                            "Password=", "monkey=1", "TOKENS=3", "a=1;b=2&c=3", "Password=;a=1", "=", "==;="}) {
     EXPECT_EQ(quote(text), text);
   }
@@ -82,7 +87,7 @@ TEST(FindingSeverity, IsPrintedAsOneWord) {
 
 TEST(Quote, OrdinaryTextStaysAsItIs) {
   EXPECT_EQ(quote(""), "");
-  EXPECT_EQ(quote("http://+:80;https://[::1]:443/a?b=\"c\\d\""), "http://+:80;https://[::1]:443/a?b=\"c\\d\"");
+  EXPECT_EQ(quote("http://+:80;https://[::1]:443/a/b=\"c\\d\""), "http://+:80;https://[::1]:443/a/b=\"c\\d\"");
   EXPECT_EQ(quote("Größe \u4e2d\u6587 \U0001F600"), "Größe \u4e2d\u6587 \U0001F600");
 }
 
