@@ -14,6 +14,8 @@ from containers import PodmanTest
 # What a Debian needs of this machine's to install packages: who has them, and how they are fetched.
 APT_FILES = ("sources.list", "sources.list.d", "auth.conf.d", "keyrings", "trusted.gpg.d")
 
+VERSIONS = ("dpkg-query", "--show", "--showformat=${Package} ${Version}\\n")
+
 
 def suite_and_mirror() -> tuple[str, str]:
     suite = re.search(r"^VERSION_CODENAME=(\S+)$", Path("/etc/os-release").read_text(), re.MULTILINE)
@@ -42,14 +44,20 @@ def plain_debian() -> Path:
     return archive
 
 
+def versions(listed: str) -> dict[str, str]:
+    """Package to version."""
+    return dict(line.split() for line in listed.splitlines())
+
+
 class Dockerfile(PodmanTest):
     @classmethod
     def setUpClass(cls):
         super().setUpClass()
         cls.images = container_images.of(cls.engine)
-        base = cls.engine.import_image("localhost/debian:plain", plain_debian())
+        cls.base = cls.engine.import_image("localhost/debian:plain", plain_debian())
         cls.portshim = cls.engine.build("localhost/portshim:built", container_images.DOCKER / "Dockerfile",
-                                        portshim_test.SOURCE_DIR, BASE=base, timeout=1200, options=("--network=host",))
+                                        portshim_test.SOURCE_DIR, BASE=cls.base, timeout=1200,
+                                        options=("--network=host",))
 
     def test_the_image_is_one_file_and_runs_it_as_a_user_that_is_not_root(self):
         archive = containers.folder() / "built.tar"
@@ -60,6 +68,27 @@ class Dockerfile(PodmanTest):
         files = subprocess.run(["tar", "--list", "--file", archive], check=True, capture_output=True, text=True).stdout
         self.assertIn("portshim", files.splitlines())
         self.assertLess(len([name for name in files.splitlines() if not name.endswith("/")]), 10, files)
+
+    def test_its_binary_is_byte_for_byte_the_one_that_was_built_here(self):
+        """Another folder on another system, by the same compiler and libraries."""
+        container = self.start(self.portshim, "--version", options=("--network=none",))
+        binary = containers.folder() / "portshim"
+        self.engine.checked("cp", f"{container.name}:/portshim", binary)
+        if binary.read_bytes() == portshim_test.built_binary().read_bytes():
+            return
+        there, here = self.build_packages(), versions(subprocess.check_output(VERSIONS, text=True))
+        other = [f"{name} {there[name]} (here {here[name]})" for name in there.keys() & here.keys()
+                 if there[name] != here[name]]
+        if other:
+            portshim_test.skip(f"needs the packages that the mirror has: {', '.join(sorted(other))}")
+        self.fail("the same packages made another binary")
+
+    def build_packages(self) -> dict[str, str]:
+        """The packages that the image was built with: those of the Dockerfile's first stage, which is there."""
+        image = self.engine.build("localhost/portshim:stage", container_images.DOCKER / "Dockerfile",
+                                  portshim_test.SOURCE_DIR, target="build", BASE=self.base, timeout=1200,
+                                  options=("--network=host",))
+        return versions(self.run_to_end(image, *VERSIONS, options=("--network=none",)).stdout)
 
     def test_the_image_has_its_labels_and_a_numeric_user(self):
         config = json.loads(self.engine.checked("inspect", self.portshim))[0]["Config"]
