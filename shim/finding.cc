@@ -104,6 +104,7 @@ constexpr std::array kTable{
     Entry{Id::killed, "--init: COMMAND was killed by SIGKILL, and not for want of memory"},
     Entry{Id::crashed, "--init: COMMAND crashed: a signal of the processor ended it"},
     Entry{Id::orphans_not_adopted, "--init: processes that lose their parent do not become portshim's"},
+    Entry{Id::without_parent, "--grace, --group, --signal-map and --exit-map have no effect without --init"},
     Entry{Id::user_unknown, "--user: no such user or group, or nobody that it could mean; nothing is started"},
     Entry{Id::user_not_permitted, "--user: this process may not become that user; nothing is started"},
     Entry{Id::net_bind_not_kept, "--keep-net-bind: there is no CAP_NET_BIND_SERVICE to be kept"},

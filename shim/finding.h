@@ -96,6 +96,7 @@ enum class Id : std::uint16_t {
   killed = 505,
   crashed = 506,
   orphans_not_adopted = 507,
+  without_parent = 508,
   user_unknown = 520,
   user_not_permitted = 521,
   net_bind_not_kept = 522,

@@ -547,7 +547,7 @@ std::expected<redirect::Rules, Finding> examine(const system::System& system, co
 }
 
 Finding not_set_up(const Error& error) {
-  constexpr std::string_view kAsWell = "look at the container's limits of processes (pids.max) and files (ulimit -n)";
+  constexpr std::string_view kAsWell = "look at the limits of processes (pids.max, ulimit -u) and files (ulimit -n)";
   const auto cause = [&]() -> std::string_view {
     switch (error.code) {
       case EBUSY:

@@ -59,11 +59,12 @@ std::expected<user::Identity, Refusal> look_up(const system::System& system, con
   const auto group = read(system, "/etc/group");
   for (const auto* file : {&passwd, &group}) {
     if (*file) continue;
-    return std::unexpected(refuse(Id::user_unknown, kRefused, fmt::format("{} cannot be looked up", setting),
-                                  quote(file->error().message()),
-                                  "make the file readable; or start the container as "
-                                  "that user (docker run --user, runAsUser), and unset it",
-                                  uid));
+    return std::unexpected(refuse(
+        Id::user_unknown, kRefused, fmt::format("{} cannot be looked up", setting),
+        quote(file->error().code == EINVAL ? file->error().doing + ": it is no regular file" : file->error().message()),
+        "make the file readable; or start the container as "
+        "that user (docker run --user, runAsUser), and unset it",
+        uid));
   }
   auto identity = user::resolve(invocation.options.user, *passwd, *group);
   if (identity) return *std::move(identity);

@@ -128,14 +128,22 @@ bool reap() {
   return pid == 0;
 }
 
-/// Waits for a signal, and drops all that have come.
-void await_signal(int signals, Clock::time_point end) {
-  const auto rest = std::chrono::ceil<std::chrono::milliseconds>(end - Clock::now()).count();
-  pollfd event{.fd = signals, .events = POLLIN, .revents = 0};
-  if (poll(&event, 1, static_cast<int>(std::max<decltype(rest)>(rest, 0))) <= 0) return;
+/// Takes all signals that have come: whether one of them asks portshim to stop.
+bool take_signals(int signals) {
+  bool stops = false;
   signalfd_siginfo info{};
   while (::read(signals, &info, sizeof info) == sizeof info) {
+    stops = stops || info.ssi_signo == SIGTERM || info.ssi_signo == SIGINT || info.ssi_signo == SIGQUIT;
   }
+  return stops;
+}
+
+/// Waits for a signal, and takes all that have come, as take_signals() does.
+bool await_signal(int signals, Clock::time_point end) {
+  const auto rest = std::chrono::ceil<std::chrono::milliseconds>(end - Clock::now()).count();
+  pollfd event{.fd = signals, .events = POLLIN, .revents = 0};
+  if (poll(&event, 1, static_cast<int>(std::max<decltype(rest)>(rest, 0))) <= 0) return false;
+  return take_signals(signals);
 }
 
 /// Again and again, for one may fork while the others are gone through.
@@ -179,12 +187,15 @@ void end(int signals, std::chrono::milliseconds grace) {
   signal_all(SIGCONT);
   if (grace.count() == 0) return;
   const auto end_of_grace = Clock::now() + grace;
+  // What came before was for COMMAND.
+  take_signals(signals);
+  bool stops = false;
   while (reap()) {
-    if (Clock::now() >= end_of_grace) {
+    if (stops || Clock::now() >= end_of_grace) {
       kill_all(signals);
       return;
     }
-    await_signal(signals, end_of_grace);
+    stops = await_signal(signals, end_of_grace);
   }
 }
 

@@ -17,8 +17,8 @@ namespace portshim::leftovers {
 int signal_all(int signal);
 
 /// Ends them: SIGTERM, and SIGCONT for those that are stopped. With `grace` it then waits, reaping, until none is left
-/// or the time is over, and sends SIGKILL to the rest. `signals` is a signalfd(2) with SIGCHLD; all else that comes out
-/// of it is dropped.
+/// or the time is over, and sends SIGKILL to the rest. `signals` is a signalfd(2) of all signals:
+/// SIGTERM, SIGINT and SIGQUIT that come meanwhile end the wait, all others are dropped.
 void end(int signals, std::chrono::milliseconds grace);
 
 }  // namespace portshim::leftovers

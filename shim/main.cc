@@ -311,6 +311,7 @@ int run(system::Control& system, Start start, const std::optional<supervise::Sig
   if (options.keep_net_bind && options.user.empty()) {
     request.notices.push_back(identity::nothing_to_keep_across(request.invocation));
   }
+  if (auto notice = parent::without_parent(request.invocation)) request.notices.push_back(*std::move(notice));
   if (options.check != options::Check::no) return run_app(system, start, request);
   if (parent::stays(options)) {
     // The inner one of nested calls may have asked for it.

@@ -2,9 +2,12 @@
 
 #include <unistd.h>
 
+#include <algorithm>
+#include <array>
 #include <optional>
 #include <span>
 #include <string>
+#include <string_view>
 #include <utility>
 
 #include "shim/announce.h"
@@ -35,7 +38,7 @@ Finding not_supervised(const system::Error& error) {
           .what = "portshim cannot stay as the parent of COMMAND",
           .why = finding::quote(error.message()),
           .did = "started COMMAND without --init",
-          .next = "look at the container's limits of processes (pids.max) and open files (ulimit -n)"};
+          .next = "look at the limits of processes (pids.max, ulimit -u) and open files (ulimit -n)"};
 }
 
 Finding not_adopted(const system::Error& error) {
@@ -46,6 +49,8 @@ Finding not_adopted(const system::Error& error) {
           .did = "the init of this PID namespace gets them, and portshim does not end them with COMMAND",
           .next = ""};
 }
+
+constexpr std::array<std::string_view, 4> kOfParent{"grace", "group", "signal-map", "exit-map"};
 
 /// The path as it is from any working directory.
 std::string from_anywhere(const system::System& system, const std::string& path) {
@@ -65,7 +70,7 @@ int stay(system::Control& system, const Start& start, const Request& request, co
   }
   const auto kills_before = memory_events::count_kills(system);
   const supervise::End end = supervise::supervise(child, options, guard);
-  if (end.executed && end.status != 0) {
+  if (end.executed && end.status != 0 && !end.killed_as_mapped) {
     const auto argv = std::span(start.argv).subspan(request.command);
     const auto finding =
         post_mortem::explain({.command = argv[0],
@@ -135,6 +140,26 @@ std::optional<int> guard_app(system::Control& system, const Start& start, const 
 
 bool stays(const Options& options) {
   return options.init || options.guard != options::Guard::off;
+}
+
+std::optional<Finding> without_parent(const options::Invocation& invocation) {
+  const Options& given = invocation.options;
+  if (stays(given)) return std::nullopt;
+  const auto* const option =
+      std::ranges::find_if(kOfParent, [&](auto name) { return invocation.given.contains(name); });
+  const bool by_option = option != kOfParent.end();
+  const bool by_variable =
+      given.grace.count() != 0 || given.group || !given.signal_map.empty() || !given.exit_map.empty();
+  if (!by_option && !by_variable) return std::nullopt;
+  return Finding{
+      .id = Id::without_parent,
+      // A base image may set them for those that set PORTSHIM_INIT too.
+      .severity = by_option ? Severity::warning : Severity::info,
+      .what = (by_option ? "--" + std::string(*option) : "PORTSHIM_GRACE, _GROUP, _SIGNAL_MAP or _EXIT_MAP") +
+              " has no effect without --init",
+      .why = "it is about what portshim does as the parent of COMMAND",
+      .did = "",
+      .next = "add --init (PORTSHIM_INIT=on), or leave it out"};
 }
 
 int start(system::Control& system, const Start& start, const Request& request, SignalMask inherited,

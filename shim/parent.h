@@ -2,7 +2,9 @@
 #pragma once
 
 #include <functional>
+#include <optional>
 
+#include "shim/finding.h"
 #include "shim/options.h"
 #include "shim/request.h"
 #include "shim/supervise.h"
@@ -15,6 +17,10 @@ using StartApp = std::function<int(const request::Start&)>;
 
 /// Whether portshim is to stay as the parent of COMMAND.
 [[nodiscard]] bool stays(const options::Options& options);
+
+/// What to say of options of the parent where there is to be none: a warning for the command line, an info for
+/// variables.
+[[nodiscard]] std::optional<finding::Finding> without_parent(const options::Invocation& invocation);
 
 /// Starts COMMAND in a child by `start_app`, and stays until it ends: the exit code. Where that cannot be, it is said,
 /// and `start_app` runs in this process. To be called with all signals blocked; `inherited` is what was before.

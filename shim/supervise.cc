@@ -134,12 +134,17 @@ class Supervisor {
   [[nodiscard]] bool ended() const { return ended_; }
   /// Of the child, as of waitpid(2), when it has ended.
   [[nodiscard]] int status() const { return status_; }
+  [[nodiscard]] bool killed_as_mapped() const {
+    return has_mapped_to_kill_ && WIFSIGNALED(status_) && WTERMSIG(status_) == SIGKILL;
+  }
 
  private:
   /// What is sent in place of a signal; 0 for nothing.
-  [[nodiscard]] int mapped(int signal) const {
+  [[nodiscard]] int mapped(int signal) {
     const auto found = options_.signal_map.find(signal);
-    return found == options_.signal_map.end() ? signal : found->second;
+    if (found == options_.signal_map.end()) return signal;
+    has_mapped_to_kill_ = has_mapped_to_kill_ || found->second == SIGKILL;
+    return found->second;
   }
 
   /// To the child, or to its process group, which it may have left.
@@ -147,7 +152,7 @@ class Supervisor {
     if (signal != 0 && kill(target, signal) != 0 && target < 0) kill(-target, signal);
   }
 
-  void forward(const signalfd_siginfo& info) const {
+  void forward(const signalfd_siginfo& info) {
     const int signal = mapped(static_cast<int>(info.ssi_signo));
     // No value can be queued for a whole group (rt_sigqueueinfo(2)).
     const bool queued = info.ssi_code < 0 && info.ssi_code != SI_TKILL && !options_.group && signal != 0;
@@ -238,6 +243,7 @@ class Supervisor {
   const options::Options& options_;
   bool stopped_ = false;
   bool ended_ = false;
+  bool has_mapped_to_kill_ = false;
   int status_ = 0;
 };
 
@@ -331,7 +337,9 @@ End supervise(const Child& child, const options::Options& options, Watch* watch)
     if (events[0].revents != 0) supervisor.handle_signals();
   }
   child.terminal.take_back(child.pid);
-  return End{.status = supervisor.status(), .executed = !is_marked(child.not_executed)};
+  return End{.status = supervisor.status(),
+             .executed = !is_marked(child.not_executed),
+             .killed_as_mapped = supervisor.killed_as_mapped()};
 }
 
 int exit_code(const End& end, const options::Options& options) {

@@ -69,8 +69,9 @@ void dismiss(const Child& child);
 
 /// How the app ended.
 struct End {
-  int status = 0;        ///< as of waitpid(2)
-  bool executed = true;  ///< false: portshim itself ended in the child, before execve(2)
+  int status = 0;                 ///< as of waitpid(2)
+  bool executed = true;           ///< false: portshim itself ended in the child, before execve(2)
+  bool killed_as_mapped = false;  ///< by the SIGKILL that `signal_map` has in place of another signal
 };
 
 /// Forwards signals to the child and reaps, until the child ends; stops and goes on with it (job control). `watch` may

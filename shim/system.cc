@@ -747,6 +747,8 @@ Result<void> Linux::change_identity(const NewIdentity& wanted) {
   const bool keeps = wanted.only_net_bind && can_keep_net_bind(*before);
   const bool has_capabilities = wanted.uid == 0 && !wanted.only_net_bind;
   const int dumpable = prctl(PR_GET_DUMPABLE, 0, 0, 0, 0);
+  int of_parents_death = 0;
+  prctl(PR_GET_PDEATHSIG, &of_parents_death);
   const auto old_groups = groups();
   // What needs a privilege, before it is given up.
   const bool has_groups = old_groups && *old_groups == wanted.groups;
@@ -761,8 +763,9 @@ Result<void> Linux::change_identity(const NewIdentity& wanted) {
     if (const int code = keep_capabilities(keeps)) return failure("capset", code);
   }
   if (keeps) prctl(PR_SET_KEEPCAPS, 0, 0, 0, 0);
-  // A change of the effective ids takes it away, and with it this process's files in /proc.
+  // A change of the effective ids takes both away: with the first this process's files in /proc.
   if (dumpable == 1) prctl(PR_SET_DUMPABLE, 1, 0, 0, 0);
+  if (of_parents_death != 0) prctl(PR_SET_PDEATHSIG, of_parents_death);
 
   const auto after = capabilities();
   if (!after) return std::unexpected(after.error());

@@ -34,6 +34,14 @@ class PostMortem(InitTest):
             with self.subTest(words=words):
                 self.assertSilent(self.ended(self.subject, *words, code=code))
 
+    def test_a_kill_that_was_asked_for_by_signal_map_is_silent(self):
+        process = self.init("--signal-map=USR1:KILL", self.subject, "record")
+        self.await_output(process, "ready")
+        process.send(signal.SIGUSR1)
+        result = process.wait()
+        self.assertEqual(result.code, 137)
+        self.assertSilent(result)
+
     def test_what_portshim_itself_has_said_is_not_said_twice(self):
         self.assert_one(self.ended("/nonexistent", code=127), "PS401")
 
