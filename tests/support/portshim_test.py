@@ -667,7 +667,10 @@ class _Loader(unittest.TestLoader):
 
     def getTestCaseNames(self, testCaseClass: type[unittest.TestCase]) -> Sequence[str]:
         names = {name: f"{testCaseClass.__name__}.{name}" for name in super().getTestCaseNames(testCaseClass)}
-        self.unknown -= set(names.values())
+        whole = f"{testCaseClass.__name__}.*"
+        self.unknown -= {whole, *names.values()}
+        if whole in self.left_out:
+            return []
         return [name for name, full in names.items() if full not in self.left_out]
 
 
@@ -682,7 +685,7 @@ def main() -> None:
     if loader.unknown and len(sys.argv) == 1:
         sys.exit(f"tests/not-emulated.txt names what is no test: {', '.join(sorted(loader.unknown))}")
     if loader.left_out:
-        print(f"{len(loader.left_out)} tests cannot run in emulation: tests/not-emulated.txt", flush=True)
+        print("left out in emulation is what tests/not-emulated.txt names", flush=True)
     if not result.wasSuccessful():
         sys.exit(1)
     if result.ran == 0:
