@@ -226,7 +226,7 @@ int try_bind(const BindAttempt& attempt) {
   sockaddr_in bound{};
   socklen_t length = sizeof bound;
   const bool known = getsockname(socket.number(), reinterpret_cast<sockaddr*>(&bound), &length) == 0;
-  return known && ntohs(bound.sin_port) != attempt.port ? ECANCELED : 0;
+  return known && attempt.port != 0 && ntohs(bound.sin_port) != attempt.port ? ECANCELED : 0;
 }
 
 /// Leaves this process CAP_NET_BIND_SERVICE alone, or nothing. What is not permitted cannot be taken: then it is
