@@ -96,8 +96,11 @@ int start_in_child(const Start& start, const StartApp& start_app, pid_t parent) 
 /// --init.
 int supervise_app(system::Control& system, const Start& start, const Request& request, SignalMask inherited,
                   const StartApp& start_app) {
-  const auto child =
-      supervise::fork_child(inherited, [&, parent = getpid()] { return start_in_child(start, start_app, parent); });
+  // Where nothing is read or said before COMMAND starts, there is no need for a copy of the memory.
+  const auto memory =
+      request.options().mode == options::Mode::off ? supervise::Memory::shared : supervise::Memory::copied;
+  const auto child = supervise::fork_child(inherited, memory,
+                                           [&, parent = getpid()] { return start_in_child(start, start_app, parent); });
   if (child) return stay(system, start, request, *child, nullptr);
   say(system, start, request.options(), not_supervised(child.error()));
   supervise::restore_signals(inherited);
@@ -122,7 +125,7 @@ std::optional<int> guard_app(system::Control& system, const Start& start, const 
   guard::Guard guard(*std::move(rules), say_one);
   system::Result<void> ready = guard.prepare();
   if (ready) {
-    const auto child = supervise::fork_child(inherited, [&, parent = getpid()] {
+    const auto child = supervise::fork_child(inherited, supervise::Memory::copied, [&, parent = getpid()] {
       return guard.enter() ? start_in_child(start, start_app, parent) : kNotWatched;
     });
     ready = child ? guard.attach(*child) : std::unexpected(child.error());

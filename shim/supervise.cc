@@ -247,6 +247,16 @@ class Supervisor {
   int status_ = 0;
 };
 
+/// In the child: what it got from portshim is as portshim got it. `terminal`, if not null, is to be its.
+void become_child(SignalMask inherited, const struct sigaction& child_ended, int of_parents_death,
+                  const Terminal* terminal) {
+  setpgid(0, 0);
+  if (terminal != nullptr) terminal->give_to(getpid());
+  sigaction(SIGCHLD, &child_ended, nullptr);
+  if (of_parents_death != 0) prctl(PR_SET_PDEATHSIG, of_parents_death);
+  restore_signals(inherited);
+}
+
 }  // namespace
 
 SignalMask block_signals() {
@@ -259,7 +269,7 @@ void restore_signals(SignalMask mask) {
   syscall(SYS_rt_sigprocmask, SIG_SETMASK, &mask, nullptr, sizeof mask);
 }
 
-Result<Child> fork_child(SignalMask inherited, const std::function<int()>& body) {
+Result<Child> fork_child(SignalMask inherited, Memory memory, const std::function<int()>& body) {
   auto signals = open_signals();
   if (!signals) return std::unexpected(signals.error());
   std::array<int, 2> ends{};
@@ -275,7 +285,10 @@ Result<Child> fork_child(SignalMask inherited, const std::function<int()>& body)
   sigaction(SIGCHLD, &by_default, &child_ended);
   int of_parents_death = 0;  // fork(2) clears it
   prctl(PR_GET_PDEATHSIG, &of_parents_death);
-  const pid_t pid = fork();
+  // As long as memory is shared this process waits, and a terminal that stops the child meanwhile (^Z) stops both for
+  // good.
+  const bool shares = memory == Memory::shared && terminal.descriptor() < 0;
+  const pid_t pid = shares ? vfork() : fork();  // NOLINT(bugprone-unsafe-functions): waiting is meant
   if (pid != 0) {
     const int code = errno;
     // Both do it: whichever comes first, neither goes on without it.
@@ -289,11 +302,7 @@ Result<Child> fork_child(SignalMask inherited, const std::function<int()>& body)
                  .terminal = std::move(terminal),
                  .child_ended = child_ended};
   }
-  setpgid(0, 0);
-  if (has_terminal) terminal.give_to(getpid());
-  sigaction(SIGCHLD, &child_ended, nullptr);
-  if (of_parents_death != 0) prctl(PR_SET_PDEATHSIG, of_parents_death);
-  restore_signals(inherited);
+  become_child(inherited, child_ended, of_parents_death, has_terminal ? &terminal : nullptr);
   const int code = body();
   static_cast<void>(mark_not_executed(its));
   _exit(code);

@@ -52,10 +52,17 @@ struct Child {
   struct sigaction child_ended{};  ///< the disposition of SIGCHLD that portshim got
 };
 
+/// What a child does before execve(2).
+enum class Memory : std::uint8_t {
+  copied,  ///< as fork(2)
+  shared,  ///< as vfork(2), which takes half of the time: what the child allocates stays in the parent. At a terminal
+           ///< it is copied all the same.
+};
+
 /// Forks. In the child signal mask and dispositions are as portshim got them (the mask is `inherited`), `body` runs,
-/// and what it returns is the exit code. To be called with all signals blocked. SIGCHLD gets its default disposition in
-/// the parent: ignored, the kernel would reap in its place.
-[[nodiscard]] system::Result<Child> fork_child(SignalMask inherited, const std::function<int()>& body);
+/// and what it returns is the exit code; it must not throw. To be called with all signals blocked. SIGCHLD gets its
+/// default disposition in the parent: ignored, the kernel would reap in its place.
+[[nodiscard]] system::Result<Child> fork_child(SignalMask inherited, Memory memory, const std::function<int()>& body);
 
 /// Makes orphans among the descendants of this process its children (PR_SET_CHILD_SUBREAPER), which PID 1 gets anyway.
 [[nodiscard]] system::Result<void> adopt_orphans();
