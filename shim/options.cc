@@ -370,32 +370,7 @@ namespace {
 /// Holds the values by option and checks them; of several values for one option the first stays.
 class Values {
  public:
-  Values() {
-    // Boost's bool is 0/false/no/off and 1/true/yes/on in any case, as wanted.
-    description_.add_options()                                                                               //
-        ("mode", po::value(&options_.mode))                                                                  //
-        ("floor", po::value(&options_.floor))                                                                //
-        ("map", po::value<PortMap>()->notifier([this](const PortMap& map) { options_.map = map.ports; }))    //
-        ("keep", po::value(&options_.keep))                                                                  //
-        ("expand", po::value(&options_.expand))                                                              //
-        ("code", po::value(&options_.code))                                                                  //
-        ("log-format", po::value(&format_))                                                                  //
-        ("log-level", po::value<LogLevel>()->notifier([this](LogLevel level) { level_ = level.severity; }))  //
-        ("init", po::value(&options_.init))                                                                  //
-        ("grace", po::value<Seconds>()->notifier([this](Seconds grace) { options_.grace = grace.time; }))    //
-        ("group", po::value(&options_.group))                                                                //
-        ("signal-map",
-         po::value<SignalMap>()->notifier([this](const SignalMap& map) { options_.signal_map = map.signals; }))      //
-        ("exit-map", po::value<ExitMap>()->notifier([this](const ExitMap& map) { options_.exit_map = map.codes; }))  //
-        ("user", po::value(&options_.user))("keep-net-bind", po::value(&options_.keep_net_bind))                     //
-        ("guard", po::value(&options_.guard))                                                                        //
-        ("check", po::value(&options_.check))                                                                        //
-        ("pid", po::value<ProcessId>()->notifier([this](ProcessId pid) { options_.pid = pid.number; }))              //
-        ("assume", po::value<Assumption>()->notifier([this](const Assumption& one) { options_.assume = one; }))      //
-        ("termination-log", po::value(&options_.termination_log))("install", po::value(&options_.install))(
-            "help", po::value(&options_.help))  //
-        ("version", po::value(&options_.version));
-  }
+  Values() = default;
   Values(const Values&) = delete;  // the description points into it
   Values& operator=(const Values&) = delete;
   Values(Values&&) = delete;
@@ -408,6 +383,7 @@ class Values {
     // One by one, so that a mistake in one option does not hide what the others say. Boost's own parser of command
     // lines is not asked: it refuses "--map=" and takes an option's value from wherever it finds one.
     try {
+      describe(name);
       po::parsed_options parsed(&description_);
       parsed.options.emplace_back(std::string(name), std::vector{std::string(text)});
       po::store(parsed, values_);
@@ -429,6 +405,69 @@ class Values {
   }
 
  private:
+  /// Tells Boost of an option, and where its value goes. Only those that are given: each costs a string stream.
+  void describe(std::string_view name) {
+    using Semantic = const po::value_semantic;
+    struct Binding {
+      std::string_view name;
+      Semantic* (*bind)(Values&);
+    };
+    // Boost's bool is 0/false/no/off and 1/true/yes/on in any case, as wanted.
+    static constexpr std::array kBindings{
+        Binding{"mode", [](Values& self) -> Semantic* { return po::value(&self.options_.mode); }},
+        Binding{"floor", [](Values& self) -> Semantic* { return po::value(&self.options_.floor); }},
+        Binding{"map",
+                [](Values& self) -> Semantic* {
+                  return po::value<PortMap>()->notifier([&self](const PortMap& map) { self.options_.map = map.ports; });
+                }},
+        Binding{"keep", [](Values& self) -> Semantic* { return po::value(&self.options_.keep); }},
+        Binding{"expand", [](Values& self) -> Semantic* { return po::value(&self.options_.expand); }},
+        Binding{"code", [](Values& self) -> Semantic* { return po::value(&self.options_.code); }},
+        Binding{"log-format", [](Values& self) -> Semantic* { return po::value(&self.format_); }},
+        Binding{"log-level",
+                [](Values& self) -> Semantic* {
+                  return po::value<LogLevel>()->notifier([&self](LogLevel level) { self.level_ = level.severity; });
+                }},
+        Binding{"init", [](Values& self) -> Semantic* { return po::value(&self.options_.init); }},
+        Binding{"grace",
+                [](Values& self) -> Semantic* {
+                  return po::value<Seconds>()->notifier([&self](Seconds grace) { self.options_.grace = grace.time; });
+                }},
+        Binding{"group", [](Values& self) -> Semantic* { return po::value(&self.options_.group); }},
+        Binding{"signal-map",
+                [](Values& self) -> Semantic* {
+                  return po::value<SignalMap>()->notifier(
+                      [&self](const SignalMap& map) { self.options_.signal_map = map.signals; });
+                }},
+        Binding{"exit-map",
+                [](Values& self) -> Semantic* {
+                  return po::value<ExitMap>()->notifier(
+                      [&self](const ExitMap& map) { self.options_.exit_map = map.codes; });
+                }},
+        Binding{"user", [](Values& self) -> Semantic* { return po::value(&self.options_.user); }},
+        Binding{"keep-net-bind", [](Values& self) -> Semantic* { return po::value(&self.options_.keep_net_bind); }},
+        Binding{"guard", [](Values& self) -> Semantic* { return po::value(&self.options_.guard); }},
+        Binding{"check", [](Values& self) -> Semantic* { return po::value(&self.options_.check); }},
+        Binding{"pid",
+                [](Values& self) -> Semantic* {
+                  return po::value<ProcessId>()->notifier([&self](ProcessId pid) { self.options_.pid = pid.number; });
+                }},
+        Binding{"assume",
+                [](Values& self) -> Semantic* {
+                  return po::value<Assumption>()->notifier(
+                      [&self](const Assumption& one) { self.options_.assume = one; });
+                }},
+        Binding{"termination-log", [](Values& self) -> Semantic* { return po::value(&self.options_.termination_log); }},
+        Binding{"install", [](Values& self) -> Semantic* { return po::value(&self.options_.install); }},
+        Binding{"help", [](Values& self) -> Semantic* { return po::value(&self.options_.help); }},
+        Binding{"version", [](Values& self) -> Semantic* { return po::value(&self.options_.version); }},
+    };
+    const std::string key(name);
+    if (description_.find_nothrow(key, false) != nullptr) return;
+    const auto* const binding = std::ranges::find(kBindings, name, &Binding::name);
+    if (binding != kBindings.end()) description_.add_options()(key.c_str(), binding->bind(*this));
+  }
+
   /// The format of the app's own console logger, as far as its variable says: "simple" and everything else is text.
   /// .NET's configuration takes the name in any case (EnvironmentVariablesConfigurationProvider.cs).
   static log::Format app_log_format(std::span<const std::string> environment) {
