@@ -10,6 +10,7 @@ from functools import partial
 from pathlib import Path
 
 import portshim_test
+import tally
 from kestrel import ABORTED, UNPRIVILEGED_UID, KestrelTest
 from portshim_test import NetworkNamespace, Stage, as_root, as_uid
 from stages import in_mount_namespace
@@ -71,6 +72,8 @@ FAILURES = (
             "SocketException (99): Cannot assign requested address", "PS209", "2001:db8::1 is no address of this host"),
 )
 
+tearDownModule = tally.say
+
 
 class Endpoints(KestrelTest):
     def setUp(self):
@@ -96,13 +99,14 @@ class Endpoints(KestrelTest):
         variables = {"ASPNETCORE_URLS": failure.urls.replace("{}", str(folder))}
         self.assert_aborts(self.start_app(stage=self.stage, shim=False, **variables), failure.said)
 
-        explained = self.start_app(stage=self.stage, PORTSHIM="explain", **variables)
-        self.assert_aborts(explained, failure.said)
-        finding = self.assertFinding(explained.so_far(), failure.id, failure.severity)
-        self.assertIn("ASPNETCORE_URLS=", finding.what + finding.why)
-        self.assertIn(failure.what.replace("{}", str(folder)), finding.what)
-        for text in re.findall(r"\.NET will report '(.*?)'", finding.why):
-            self.assertIn(text, failure.said)
+        with tally.failure(failure.name):
+            explained = self.start_app(stage=self.stage, PORTSHIM="explain", **variables)
+            self.assert_aborts(explained, failure.said)
+            finding = self.assertFinding(explained.so_far(), failure.id, failure.severity)
+            self.assertIn("ASPNETCORE_URLS=", finding.what + finding.why)
+            self.assertIn(failure.what.replace("{}", str(folder)), finding.what)
+            for text in re.findall(r"\.NET will report '(.*?)'", finding.why):
+                self.assertIn(text, failure.said)
 
         refused = self.start_app(stage=self.stage, PORTSHIM="validate", **variables).wait()
         self.assertEqual((refused.code, refused.stdout), (78, ""), refused)
@@ -126,7 +130,7 @@ class Endpoints(KestrelTest):
     def assert_starts(self, stage: Stage | None = None, **variables) -> None:
         """The app starts, and portshim has nothing to say in any mode."""
         for mode in "explain", "validate", "rewrite":
-            with self.subTest(mode=mode):
+            with self.subTest(mode=mode), tally.good_start(self.id()):
                 app = self.start_app(stage=stage or self.stage, PORTSHIM=mode, **variables)
                 self.await_output(app, "Application started.")
                 self.assertSilent(app.so_far())
@@ -146,14 +150,16 @@ class Endpoints(KestrelTest):
             with self.subTest(mode=mode):
                 app = self.start_app(stage=self.stage, PORTSHIM=mode, ASPNETCORE_URLS=f"http://unix:{path}")
                 self.assert_aborts(app, IN_USE)
-                finding = self.assertFinding(app.so_far(), "PS208", "warning")
-                self.assertIn(f"another process listens on '{path}'", finding.what)
+                with tally.failure(self.id()):
+                    finding = self.assertFinding(app.so_far(), "PS208", "warning")
+                    self.assertIn(f"another process listens on '{path}'", finding.what)
 
     def test_a_socket_of_a_configured_endpoint_is_named_too(self):
         variables = {"Kestrel__Endpoints__A__Url": "http://unix:/none/k.sock"}
         app = self.start_app(stage=self.stage, PORTSHIM="explain", **variables)
         self.assert_aborts(app, "SocketException (99)")
-        self.assertIn("Kestrel__Endpoints__A__Url=", self.assertFinding(app.so_far(), "PS207", "error").what)
+        with tally.failure(self.id()):
+            self.assertIn("Kestrel__Endpoints__A__Url=", self.assertFinding(app.so_far(), "PS207", "error").what)
 
     def test_a_port_of_another_process_is_a_warning_and_no_reason_to_refuse(self):
         with self.namespace.entered():
@@ -165,16 +171,19 @@ class Endpoints(KestrelTest):
                 with self.subTest(mode=mode, holder=holder):
                     app = self.start_app(stage=stage, PORTSHIM=mode, ASPNETCORE_URLS="http://+:8080")
                     self.assertIn(IN_USE, app.wait().stderr)
-                    finding = self.assertFinding(app.so_far(), "PS110", "warning")
-                    self.assertIn("port 8080 of ASPNETCORE_URLS=http://+:8080 is held by another process", finding.what)
-                    self.assertIn(holder, finding.what)
+                    with tally.failure(self.id()):
+                        finding = self.assertFinding(app.so_far(), "PS110", "warning")
+                        self.assertIn("port 8080 of ASPNETCORE_URLS=http://+:8080 is held by another process",
+                                      finding.what)
+                        self.assertIn(holder, finding.what)
 
     def test_a_new_port_of_another_process_is_said_once(self):
         with self.namespace.entered():
             self.enterContext(socket.create_server(("127.0.0.1", 8080)))
         app = self.start_app(stage=self.stage, PORTSHIM="rewrite", ASPNETCORE_URLS="http://+:80")
         self.assert_aborts(app, IN_USE)
-        self.assertEqual([finding.id for finding in app.so_far().findings], ["PS101", "PS102"])
+        with tally.failure(self.id()):
+            self.assertEqual([finding.id for finding in app.so_far().findings], ["PS101", "PS102"])
 
     def test_https_without_a_certificate_is_a_warning(self):
         for variables in {"ASPNETCORE_URLS": "https://+:8443"}, {"ASPNETCORE_HTTPS_PORTS": "8443"}, {
@@ -183,9 +192,10 @@ class Endpoints(KestrelTest):
                 with self.subTest(variables=variables, mode=mode):
                     app = self.start_app(stage=self.stage, PORTSHIM=mode, **variables)
                     self.assert_aborts(app, "Unable to configure HTTPS endpoint. No server certificate was specified")
-                    self.assertEqual([finding.id for finding in app.so_far().findings], ["PS320"])
-                    finding = self.assertFinding(app.so_far(), "PS320", "warning")
-                    self.assertIn("unless its code sets a certificate", finding.what)
+                    with tally.failure(f"{self.id()} {next(iter(variables))}"):
+                        self.assertEqual([finding.id for finding in app.so_far().findings], ["PS320"])
+                        finding = self.assertFinding(app.so_far(), "PS320", "warning")
+                        self.assertIn("unless its code sets a certificate", finding.what)
 
     def test_https_with_a_development_certificate_is_silent(self):
         dotnet = portshim_test.require_dotnet(sdk=True)

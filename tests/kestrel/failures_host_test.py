@@ -13,7 +13,6 @@ import shutil
 import signal
 import subprocess
 import tempfile
-from collections import Counter
 from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
@@ -21,6 +20,7 @@ from pathlib import Path
 import assembly_apps
 import good_starts
 import portshim_test
+import tally
 from kestrel import ABORTED, SINGLE_FILE, UNPRIVILEGED_UID, KestrelTest
 from portshim_test import NetworkNamespace, Process, Stage, Text, as_root, as_uid
 from stages import hide_libraries, in_mount_namespace, in_user_namespace
@@ -131,15 +131,7 @@ RUNTIME_ONLY = (
     Row("no hostfxr", "PS423", 131, "host/fxr"),
 )
 
-
-# What this program has made to happen, and what portshim said of it.
-TALLY: Counter[str] = Counter()
-
-
-def tearDownModule() -> None:
-    print(f"{TALLY['failures foreseen']} failures foreseen of {TALLY['failures']} made to happen; "
-          f"{TALLY['good starts without a finding']} good starts without a finding above info of {TALLY['good starts']}",
-          flush=True)
+tearDownModule = tally.say
 
 
 @functools.cache
@@ -173,13 +165,12 @@ class FailuresTest(KestrelTest):
         alone = self.start_row(row, None, dotnet).wait()
         self.assertIn(alone.code, codes, alone)
         self.assertIn(row.text, alone.stderr)
-        TALLY["failures"] += 1
-        explained = self.start_row(row, "explain", dotnet).wait()
-        self.assertIn(explained.code, codes, explained)
-        self.assertFinding(explained, row.id)
-        if row.text:
-            self.assertLess(explained.stderr.index(row.id), explained.stderr.index(row.text), "it was said too late")
-        TALLY["failures foreseen"] += 1
+        with tally.failure(row.name):
+            explained = self.start_row(row, "explain", dotnet).wait()
+            self.assertIn(explained.code, codes, explained)
+            self.assertFinding(explained, row.id)
+            if row.text:
+                self.assertLess(explained.stderr.index(row.id), explained.stderr.index(row.text), "it was said too late")
 
     def assert_refused(self, row: Row, dotnet: Path | None = None) -> None:
         refused = self.start_row(row, "validate", dotnet).wait()
@@ -244,12 +235,11 @@ class Host(FailuresTest):
                 self._await(lambda: is_read(fifo), "read the FIFO", alone, 60)
                 self.assertEqual(alone.so_far().stdout, "")
                 alone.kill()
-                TALLY["failures"] += 1
-                explained = self.start_row(row, "explain")
-                self._await(lambda: id in explained.so_far().stderr, "said it", explained, 60)
-                self._await(lambda: is_read(fifo), "read the FIFO", explained, 60)
-                self.assertIn("for ever", self.assertFinding(explained.so_far(), id, "error").what)
-                TALLY["failures foreseen"] += 1
+                with tally.failure(row.name):
+                    explained = self.start_row(row, "explain")
+                    self._await(lambda: id in explained.so_far().stderr, "said it", explained, 60)
+                    self._await(lambda: is_read(fifo), "read the FIFO", explained, 60)
+                    self.assertIn("for ever", self.assertFinding(explained.so_far(), id, "error").what)
                 self.assert_refused(row)
 
     def test_a_deps_json_that_is_not_there_is_fine(self):
@@ -548,20 +538,18 @@ class GoodStarts(KestrelTest):
     SECONDS = 60
 
     def test_of_a_good_start_there_is_no_warning(self):
-        made, silent = 0, 0
+        made = 0
         starts = good_starts.starts()
         namespaces = itertools.cycle([NetworkNamespace(port_start) for port_start in (1024, 0) for _ in range(3)])
         while together := list(itertools.islice(starts, self.AT_A_TIME)):
             running = [Running(start, self.start_it(start, next(namespaces))) for start in together]
             for one in running:
                 made += 1
-                with self.subTest(one.start.name):
+                with self.subTest(one.start.name), tally.good_start(one.start.name):
                     self._await(one.is_ready, "started", one.process, self.SECONDS)
                     result = one.process.so_far()
                     self.assertEqual([finding for finding in result.findings if finding.severity != "info"], [], result)
-                    silent += 1
                 one.process.kill()
-        TALLY["good starts"], TALLY["good starts without a finding"] = made, silent
         self.assertGreaterEqual(made, 200)
 
     def start_it(self, start: good_starts.Start, namespace: NetworkNamespace) -> Process:

@@ -4,10 +4,13 @@ import signal
 from pathlib import Path
 
 import portshim_test
+import tally
 from kestrel import UNPRIVILEGED_UID, KestrelTest
 from portshim_test import NetworkNamespace, Stage, as_uid
 
 ADDRESS = {"ASPNETCORE_URLS": "http://127.0.0.1:8080"}
+
+tearDownModule = tally.say
 
 
 def waits(pid: int, number: int) -> bool:
@@ -41,9 +44,10 @@ class Signals(KestrelTest):
         for mode in "explain", "validate":
             with self.subTest(mode=mode):
                 app = self.started(blocked, PORTSHIM=mode)
-                finding = self.assertFinding(app.so_far(), "PS441", "warning")
-                self.assertIn("SIGTERM is blocked", finding.what)
-                self.assertIn("137", finding.what)
+                with tally.failure(self.id()):
+                    finding = self.assertFinding(app.so_far(), "PS441", "warning")
+                    self.assertIn("SIGTERM is blocked", finding.what)
+                    self.assertIn("137", finding.what)
                 self.assert_does_not_stop(app, signal.SIGTERM)
 
     def test_rewrite_unblocks_what_stops_the_app(self):
@@ -61,7 +65,8 @@ class Signals(KestrelTest):
                 app = self.started(ignored, **how)
                 self.assertEqual(self.namespace.get(8080, "/Child"), (200, "false"))
                 if "PORTSHIM" in how:
-                    self.assertIn("WaitForExit", self.assertFinding(app.so_far(), "PS440", "warning").what)
+                    with tally.failure(self.id()):
+                        self.assertIn("WaitForExit", self.assertFinding(app.so_far(), "PS440", "warning").what)
                 app.kill()
 
     def test_rewrite_gives_sigchld_its_default(self):
@@ -71,7 +76,7 @@ class Signals(KestrelTest):
 
     def test_signals_as_they_should_be_are_silent(self):
         for mode in "explain", "validate", "rewrite":
-            with self.subTest(mode=mode):
+            with self.subTest(mode=mode), tally.good_start(self.id()):
                 app = self.started(Stage(ignored=(signal.SIGHUP,), blocked=(signal.SIGUSR1,)), PORTSHIM=mode)
                 self.assertSilent(app.so_far())
                 self.assertEqual(self.namespace.get(8080, "/Child"), (200, "true"))
