@@ -98,9 +98,27 @@ class Writer {
     out_.refuse = true;
     add(Id::no_dotnet, Severity::error,
         fmt::format("the app needs {} {}, which is not installed", quote(missing.name), quote(missing.version)),
-        fmt::format("hostfxr found no version in '{}' that fits its runtimeconfig.json and roll-forward settings",
-                    quote(s_.app.dotnet_root)),
-        validates() ? nothing_done() : "", "use a base image with that version, or let the app roll forward");
+        fmt::format("hostfxr found no version in '{}' that fits its runtimeconfig.json and roll-forward settings "
+                    "(installed: {}); dotnet's exit code is 150",
+                    quote(s_.app.dotnet_root),
+                    missing.installed.empty() ? "none" : quote(fmt::format("{}", fmt::join(missing.installed, ", ")))),
+        validates() ? nothing_done() : "", remedy_for_framework(missing));
+  }
+
+  /// Major takes a higher version where the one asked for is not there (runtime_config.cpp).
+  [[nodiscard]] std::string remedy_for_framework(const framework::Framework& missing) const {
+    const auto asked = framework::parse_version(missing.version);
+    std::string out = "use a base image with that version";
+    if (!asked) return out;
+    if (missing.name == framework::kAspNetCore || missing.name == "Microsoft.NETCore.App") {
+      out += fmt::format(" (mcr.microsoft.com/dotnet/{}:{}.{})", s_.app.binds_nothing() ? "runtime" : "aspnet",
+                         asked->major, asked->minor);
+    }
+    const bool has_higher = std::ranges::any_of(missing.installed, [&](const std::string& one) {
+      const auto version = framework::parse_version(one);
+      return version && framework::compare(*version, *asked) > 0;
+    });
+    return has_higher ? out + ", or let the app roll forward: DOTNET_ROLL_FORWARD=Major" : out;
   }
 
   /// dotnet is to run a dll that is not there.
@@ -627,7 +645,7 @@ class Writer {
     return setting ? name_setting(input(), failure.source) : "the configuration";
   }
 
-  /// ": line 2, byte 11" of "… LineNumber: 1 | BytePositionInLine: 10.".
+  /// ": line 2, byte 11 …" of "… LineNumber: 1 | BytePositionInLine: 10.".
   static std::string position_of(const address::Exception& exception) {
     if (exception.causes.empty()) return {};
     const std::string& text = exception.causes.back();
@@ -636,7 +654,16 @@ class Writer {
       return at == std::string::npos ? 0UL : std::strtoul(text.c_str() + at + name.size(), nullptr, 10) + 1;
     };
     const auto line = number_after("LineNumber: ");
-    return line == 0 ? "" : fmt::format(": line {}, byte {}", line, number_after("BytePositionInLine: "));
+    if (line == 0) return {};
+    return fmt::format(": line {}, byte {} (.NET counts both from 0: LineNumber: {})", line,
+                       number_after("BytePositionInLine: "), line - 1);
+  }
+
+  [[nodiscard]] std::string let_it_read(std::string_view file) const {
+    return fmt::format(
+        "{} must be readable by uid {}: chmod or chown it; in Kubernetes set securityContext.fsGroup or "
+        "the volume's defaultMode",
+        file, s_.identity.uid);
   }
 
   [[nodiscard]] std::string remedy_for_certificate(const kestrel::Failure& failure) const {
@@ -651,7 +678,10 @@ class Writer {
       return "put the private key there, as PEM ('-----BEGIN PRIVATE KEY-----'): an encrypted one with Password, any "
              "other without that setting, even an empty one";
     }
-    if (type == "System.UnauthorizedAccessException") return "let the app's user read it";
+    if (type == "System.UnauthorizedAccessException") {
+      const bool is_key = config::fold(failure.source.key()).ends_with(":KEYPATH");
+      return let_it_read(is_key ? "the key file" : "the certificate's file");
+    }
     return "mount the certificate there so that the app's user can read it, or take the setting out";
   }
 
@@ -660,7 +690,7 @@ class Writer {
     if (hangs(failure)) return "put a regular file in its place";
     const bool denied = type == "System.UnauthorizedAccessException";
     if (failure.fault == kestrel::Fault::settings_file) {
-      if (denied) return "let the app's user read it";
+      if (denied) return let_it_read("the file");
       return type == "System.IO.InvalidDataException" ? "correct the file" + position_of(failure.exception)
                                                       : "put a readable file in its place, or none";
     }

@@ -446,6 +446,7 @@ class Resolver {
     const auto version = find(*reconciled);
     if (!version) {
       missing_ = {.name = asked.name, .version = reconciled->version};
+      for (Version& one : installed(*reconciled)) missing_.installed.push_back(std::move(one.text));
       return Step::missing;
     }
     found_.push_back({.name = asked.name, .version = *version});
@@ -473,13 +474,15 @@ class Resolver {
         reference.range == Range::exact ||
         (reference.range == Range::patch && !reference.apply_patches && reference.number.prerelease.empty());
     if (only_this) return is_installed(reference, reference.version) ? std::optional(reference.version) : std::nullopt;
-    std::vector<Version> installed = versions_in(system_, folder(reference));
-    std::erase_if(installed, [&](const Version& one) { return contains(disabled_, one.text); });
-    while (const Version* best = choose(installed, reference)) {
-      if (is_installed(reference, best->text)) return best->text;
-      std::erase_if(installed, [version = *best](const Version& one) { return compare(one, version) == 0; });
-    }
-    return std::nullopt;
+    const std::vector<Version> candidates = installed(reference);
+    const Version* best = choose(candidates, reference);
+    return best == nullptr ? std::nullopt : std::optional(best->text);
+  }
+
+  [[nodiscard]] std::vector<Version> installed(const Reference& reference) const {
+    std::vector<Version> out = versions_in(system_, folder(reference));
+    std::erase_if(out, [&](const Version& one) { return !is_installed(reference, one.text); });
+    return out;
   }
 
   const system::System& system_;

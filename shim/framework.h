@@ -111,6 +111,7 @@ enum class Outcome : std::uint8_t {
 struct Framework {
   std::string name = {};
   std::string version = {};
+  std::vector<std::string> installed = {};  ///< of a missing one: the versions that there are
 };
 
 struct Resolution {

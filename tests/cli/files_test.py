@@ -979,6 +979,9 @@ class Certificates(FilesTest):
                     self.assertEqual(report["verdict"], "start")
                     self.assertEqual([(one["id"], one["severity"]) for one in report["findings"]],
                                      [("PS302", "warning")])
+                    if "denied" in expected and name != "folder":
+                        self.assertIn(f"the certificate's file must be readable by uid {UNPRIVILEGED_UID}:",
+                                      report["findings"][0]["next"])
 
     def test_an_empty_one_has_a_text_of_each_version(self):
         self.write("app/empty.pfx", "")
@@ -1026,6 +1029,14 @@ class Certificates(FilesTest):
                 self.assertIsNone(self.with_key(content))
         self.assertTrue(self.with_key(key, KeyPath="").startswith(denied))
         self.assertIn("x/none.key", self.with_key(key, KeyPath="x/none.key"))
+
+    def test_who_is_to_read_a_key_and_how_kubernetes_gives_it_is_said(self):
+        self.write("app/x.pem", self.pem("CERTIFICATE"))
+        self.write("app/secret.key", self.pem("PRIVATE KEY"), 0o600)
+        names = {"Kestrel__Certificates__Default__KeyPath": "secret.key"}
+        self.assertEqual(self.report("x.pem", env=names)[1]["findings"][0]["next"],
+                         f"the key file must be readable by uid {UNPRIVILEGED_UID}: chmod or chown it; in Kubernetes set "
+                         "securityContext.fsGroup or the volume's defaultMode")
 
     def test_only_a_key_that_is_encrypted_goes_with_a_password(self):
         self.write("app/x.pem", self.pem("CERTIFICATE"))

@@ -101,6 +101,8 @@ HOST = (
     Row("DOTNET_ROLL_FORWARD", "PS422", 147, "DOTNET_ROLL_FORWARD", variables={"DOTNET_ROLL_FORWARD": "nope"}),
     Row("--roll-forward", "PS422", 129, "--roll-forward", command=("dotnet", "--roll-forward", "nope", DLL)),
     Row("no framework named", "PS426", 131, "libhostpolicy.so", containing(CONFIG, '{"runtimeOptions": {}}')),
+    Row("framework not installed", "PS413", 150, "You must install or update .NET",
+        containing(CONFIG, '{"runtimeOptions": {' + ASP_NET.replace("8.0.0", "99.0.0") + "}}")),
     Row("apphost without a runtime", "PS423", 131, "You must install .NET", command=("./aspnetapp",),
         variables={"DOTNET_ROOT": "/proc"}),
     Row("dll unreadable", "PS425", ABORTED, "System.IO.FileLoadException", unreadable(DLL)),

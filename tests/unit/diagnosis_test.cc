@@ -181,7 +181,7 @@ TEST(Diagnosis, AFileThatEndsTheAppIsNamedWithThePlaceOfTheError) {
   EXPECT_EQ(finding.severity, Severity::error);
   EXPECT_EQ(finding.what, "'/app/appsettings.json' ends the app at start: System.IO.InvalidDataException");
   EXPECT_THAT(finding.why, HasSubstr("LineNumber: 1 | BytePositionInLine: 10"));
-  EXPECT_EQ(finding.next, "correct the file: line 2, byte 11");
+  EXPECT_EQ(finding.next, "correct the file: line 2, byte 11 (.NET counts both from 0: LineNumber: 1)");
   EXPECT_TRUE(c.diagnose().refuse);
 }
 
@@ -267,8 +267,24 @@ TEST(Diagnosis, AFrameworkThatIsNotInstalledIsNamed) {
   c.app.dotnet_root = "/usr/share/dotnet";
   const Finding finding = c.find(Id::no_dotnet);
   EXPECT_EQ(finding.what, "the app needs Microsoft.AspNetCore.App 8.0.0, which is not installed");
-  EXPECT_THAT(finding.why, HasSubstr("'/usr/share/dotnet'"));
+  EXPECT_THAT(finding.why,
+              AllOf(HasSubstr("'/usr/share/dotnet'"), HasSubstr("(installed: none)"), HasSubstr("exit code is 150")));
+  EXPECT_EQ(finding.next, "use a base image with that version (mcr.microsoft.com/dotnet/aspnet:8.0)");
   EXPECT_TRUE(c.diagnose().refuse);
+}
+
+TEST(Diagnosis, WhatIsInstalledInPlaceOfAFrameworkIsNamedAndRollsForwardWhereItIsHigher) {
+  Case c = of({}, Mode::validate);
+  c.app.missing_framework = {.name = "Microsoft.AspNetCore.App", .version = "9.0.1"};
+  Words& installed = c.app.missing_framework.installed;
+  installed = {"8.0.22"};
+  EXPECT_THAT(c.find(Id::no_dotnet).why, HasSubstr("(installed: 8.0.22)"));
+  EXPECT_THAT(c.find(Id::no_dotnet).next, Not(HasSubstr("roll forward")));
+  installed.emplace_back("10.0.0");
+  EXPECT_THAT(c.find(Id::no_dotnet).why, HasSubstr("(installed: 8.0.22, 10.0.0)"));
+  EXPECT_THAT(c.find(Id::no_dotnet).next, AllOf(HasSubstr("aspnet:9.0)"), HasSubstr("DOTNET_ROLL_FORWARD=Major")));
+  c.app.missing_framework.name = "Company.Framework";
+  EXPECT_THAT(c.find(Id::no_dotnet).next, Not(HasSubstr("mcr.microsoft.com")));
 }
 
 TEST(Diagnosis, AnImageOfTodayIsSilent) {

@@ -241,6 +241,7 @@ TEST(Runtime, AFrameworkThatIsNotInstalledIsMissingAndTheRequestedVersionStays) 
   EXPECT_EQ(app.dotnet_root, "/usr/bin");
   EXPECT_EQ(app.missing_framework.name, "Microsoft.AspNetCore.App");
   EXPECT_EQ(app.missing_framework.version, "8.0.4");
+  EXPECT_EQ(app.missing_framework.installed, Words{"9.0.1"});
 
   // A folder that is no root, or cannot be read, tells nothing.
   system.fail(support::Call::list, "/usr/bin/host/fxr", EACCES);
