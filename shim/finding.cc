@@ -166,6 +166,7 @@ std::size_t user_info_length(std::string_view text) {
   const std::string_view authority = text.substr(0, text.find_first_of("/?# \t\r\n"));
   auto at = authority.rfind('@');
   if (at == std::string_view::npos) {
+    if (authority == "unix:") return 0;  // a path follows
     const auto colon = authority.rfind(':');
     if (colon == std::string_view::npos || words::is_number(authority.substr(colon + 1))) return 0;
     at = text.rfind('@');
@@ -199,8 +200,17 @@ std::size_t distance(std::string_view a, std::string_view b) {
   return row.back();
 }
 
+/// Where the query or the fragment of a URL begins and ends, which may be anything; both are npos where there is none.
+/// It reaches over ';', which .NET takes for the end of the URL, as far as no other one comes: `is_last`.
+std::pair<std::size_t, std::size_t> query_of(std::string_view text, bool is_last) {
+  const std::size_t begin = text.find_first_of("?# '\"\t\r\n");
+  if (begin == std::string_view::npos || (text[begin] != '?' && text[begin] != '#')) return {text.npos, text.npos};
+  const std::size_t next = is_last ? text.npos : text.rfind(';');
+  return {begin + 1, std::min({text.find_first_of(" '\"\t\r\n", begin), next, text.size()})};
+}
+
 // Each URL reaches up to the next "://", so that every byte is looked at a constant number of times.
-std::string mask_user_info_of_urls(std::string_view text) {
+std::string mask_parts_of_urls(std::string_view text) {
   constexpr std::string_view kBorder = "://";
   std::string masked;
   auto border = text.find(kBorder);
@@ -208,11 +218,19 @@ std::string mask_user_info_of_urls(std::string_view text) {
     masked += text.substr(0, border + kBorder.size());
     text.remove_prefix(border + kBorder.size());
     border = text.find(kBorder);
-    const std::size_t secret = user_info_length(text.substr(0, border));
-    if (secret == 0) continue;
-    masked += "***@";
-    text.remove_prefix(secret);
-    if (border != std::string_view::npos) border -= secret;
+    const std::size_t whole = std::min(border, text.size());
+    std::string_view url = text.substr(0, whole);
+    if (const std::size_t secret = user_info_length(url); secret != 0) {
+      masked += "***@";
+      url.remove_prefix(secret);
+    }
+    if (const auto [begin, end] = query_of(url, border == std::string_view::npos); begin < end) {
+      masked.append(url.substr(0, begin)).append("***");
+      url.remove_prefix(end);
+    }
+    masked += url;
+    text.remove_prefix(whole);
+    if (border != std::string_view::npos) border = 0;
   }
   return masked.append(text);
 }
@@ -249,22 +267,19 @@ bool names_secret(std::string_view name) {
          word.ends_with("accesskey");
 }
 
-/// The text with the values of NAME=VALUE masked where the name is that of a secret, as in connection strings, and all
-/// of a query, where any may be one. A value ends at ';' or '&'.
+/// The text with the values of NAME=VALUE masked where the name is that of a secret, as in connection strings. A value
+/// ends at ';' or '&'.
 std::string mask_secret_values(std::string_view text) {
   constexpr std::string_view kBorders = ";&?,'\"/:=()[]{}";
   std::string masked;
   std::size_t equals = text.find('=');
   std::size_t begin = 0;
-  bool in_query = false;
   for (; equals != std::string_view::npos; equals = text.find('=', begin)) {
     const std::string_view before = text.substr(begin, equals - begin);
     const std::size_t border = before.find_last_of(kBorders);
     masked += text.substr(begin, equals + 1 - begin);
     begin = equals + 1;
-    const char mark = border == std::string_view::npos ? ' ' : before[border];
-    in_query = mark == '?' || (in_query && mark == '&');
-    if (!in_query && !names_secret(before.substr(border + 1))) continue;
+    if (!names_secret(before.substr(border + 1))) continue;
     std::size_t end = std::min(text.find_first_of(";&", begin), text.size());
     if (end == text.size() && end > begin && text.back() == '\'') --end;  // of a text that quotes it
     if (end > begin) masked += "***";
@@ -298,7 +313,7 @@ std::string_view to_string(Severity severity) {
 }
 
 std::string mask_secrets(std::string_view text) {
-  return mask_bare_user_info(mask_secret_values(mask_user_info_of_urls(text)));
+  return mask_bare_user_info(mask_secret_values(mask_parts_of_urls(text)));
 }
 
 std::string printable(std::string_view text) {

@@ -538,7 +538,8 @@ std::string describe_floor(const Situation& s) {
   if (s.identity.net_bind_service) return "none: with CAP_NET_BIND_SERVICE every port may be used";
   if (s.options.floor.kind == options::FloorKind::kernel)
     return fmt::format("{}, which is what the host allows (PORTSHIM_FLOOR=kernel)", floor);
-  return s.identity.port_start >= floor && s.identity.port_start_known
+  if (!s.identity.port_start_known) return fmt::format("{}: what the host allows is not known", floor);
+  return s.identity.port_start >= floor
              ? fmt::format("{}: without the capability the host allows no lower port", floor)
              : fmt::format("{}: this host allows lower ports, others do not (PORTSHIM_FLOOR=kernel follows this one)",
                            floor);
@@ -674,9 +675,9 @@ bool ends_app(Id id) {
   constexpr auto kPorts =
       std::to_array<Id>({Id::new_port_taken, Id::collision, Id::immovable, Id::address_in_use, Id::code_port,
                          Id::will_fail, Id::socket_directory, Id::socket_file, Id::address_unavailable});
-  constexpr auto kHarmless =
-      std::to_array<Id>({Id::settings_not_read, Id::code_not_read, Id::environment_too_large, Id::profiler_missing,
-                         Id::diagnostics_lost, Id::child_signal_ignored, Id::stop_signals_blocked, Id::local_alone});
+  constexpr auto kHarmless = std::to_array<Id>({Id::settings_not_read, Id::code_not_read, Id::environment_too_large,
+                                                Id::profiler_missing, Id::diagnostics_lost, Id::child_signal_ignored,
+                                                Id::stop_signals_blocked, Id::local_alone, Id::settings_directory});
   const bool is_of_file_or_exec = id >= Id::settings_file && id < Id::not_supervised;
   return is_of_file_or_exec ? std::ranges::find(kHarmless, id) == kHarmless.end()
                             : std::ranges::find(kPorts, id) != kPorts.end();
