@@ -1,6 +1,7 @@
 """The app in containers as people run it: the same start with portshim and, as the negative control, without."""
 
 import json
+import signal
 import tempfile
 from pathlib import Path
 
@@ -11,6 +12,7 @@ import portshim_test
 from containers import Container, ContainerTest, DockerTest, PodmanTest
 from kestrel import PERMISSION_DENIED, UNPRIVILEGED_UID
 from portshim_test import Result
+from screen import CTRL_C, Screen
 
 # The first process of a PID namespace ignores its own SIGABRT; the abort of .NET goes on to SIGSEGV.
 ABORTED_AS_PID_1, ABORTED = 139, 134
@@ -182,6 +184,35 @@ class Startup(ShimTest):
         self.assertIn("8080", self.assert_finding(container.so_far(), "PS102").what)
         mapped = self.start_with(user=APP, env={**variables, "PORTSHIM_MAP": "80:5000"}, options=beside)
         self.assert_answers(mapped, 5000)
+
+
+class AtATerminal(ShimTest):
+    def at_terminal(self, *command: str) -> Screen:
+        """`run -it IMAGE COMMAND` behind --init, in an image with a shell."""
+        image = self.images.app(self.images.debian, "shimmed")
+        screen = self.engine.at_terminal(image, "--init", "--", *command,
+                                         options=("--entrypoint", "/portshim", "--env", "PS1=READY> "))
+        self.addCleanup(screen.close)
+        return screen
+
+    # Not ^Z: catatonit, behind which the engines run here, leaves it blocked for all containers.
+    def test_a_shell_has_the_terminal_and_its_exit_code_is_the_containers(self):
+        screen = self.at_terminal("bash", "--norc")
+        screen.expect("READY> ")
+        screen.type("sh -c 'echo here; exec cat'\n")
+        screen.expect("here\r\n")
+        screen.type("one\n")
+        screen.expect("one\r\none\r\n")  # the echo, and cat, which is in the foreground
+        screen.type(CTRL_C)
+        screen.expect("READY> ")
+        screen.type("exit 7\n")
+        self.assertEqual(screen.process.wait(60), 7)
+
+    def test_an_interrupt_ends_the_app_with_its_own_code(self):
+        screen = self.at_terminal("sh", "-c", "echo here; exec cat")
+        screen.expect("here")
+        screen.type(CTRL_C)
+        self.assertEqual(screen.process.wait(60), 128 + signal.SIGINT)
 
 
 class Privileges(ShimTest):
@@ -370,6 +401,14 @@ class PrivilegesOnDocker(Privileges, DockerTest):
     pass
 
 
+class AtATerminalOnPodman(AtATerminal, PodmanTest):
+    pass
+
+
+class AtATerminalOnDocker(AtATerminal, DockerTest):
+    pass
+
+
 class ChecksOnPodman(Checks, PodmanTest):
     pass
 
@@ -378,7 +417,7 @@ class ChecksOnDocker(Checks, DockerTest):
     pass
 
 
-del Startup, Privileges, Checks, StepDown  # no tests without an engine
+del Startup, Privileges, Checks, StepDown, AtATerminal  # no tests without an engine
 
 if __name__ == "__main__":
     containers.main()

@@ -41,6 +41,7 @@ from typing import ClassVar
 
 import portshim_test
 from portshim_test import Finding, NetworkNamespace, Result, Text
+from screen import Screen
 
 # Set for the test program in the namespaces: its folder, and the name of its control groups.
 _FOLDER, _CGROUP = "PORTSHIM_TEST_CONTAINERS_FOLDER", "PORTSHIM_TEST_CONTAINERS_CGROUP"
@@ -241,6 +242,11 @@ class Engine:
             self.remove(name)
             raise
         return self.find(name)
+
+    def at_terminal(self, image: str, *arguments: Text, options: Sequence[Text] = ()) -> Screen:
+        """`run -it --rm`, as a person types it."""
+        return Screen(self._program, "run", "--interactive", "--tty", "--rm", *self._run_options, *options, image,
+                      *arguments, env=self._environment)
 
     def find(self, name: str) -> Container:
         """A container that exists."""
