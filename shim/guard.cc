@@ -399,7 +399,9 @@ Finding say_in_use(const Address& address, const Decision& decision, const redir
   const std::uint16_t old_port = redirector.old_port(address.port);
   std::string why = fmt::format("port {} is in use", decision.port);
   if (address.port == decision.port) why += fmt::format(" by what asked for port {}", old_port);
-  return say_not_moved(address, std::move(why), "the app gets EADDRINUSE (Address already in use)",
+  std::string did = "the app gets EADDRINUSE (Address already in use)";
+  if (decision.dual_only) did += ", unless its socket takes IPv6 alone (IPV6_V6ONLY)";
+  return say_not_moved(address, std::move(why), std::move(did),
                        fmt::format("name another port: PORTSHIM_MAP={}:PORT", old_port == 0 ? address.port : old_port));
 }
 

@@ -31,6 +31,16 @@ Decision find_free(Address address, std::uint16_t first, Outcome outcome, Kernel
   return {.outcome = Outcome::no_room, .port = first};
 }
 
+/// The first new port of all, where none is dodged: as find_free, what a dual-mode socket takes must be free. Which
+/// mode the app's socket has cannot be seen.
+Decision insist_first(Address address, std::uint16_t port, Kernel& kernel) {
+  address.port = port;
+  const int code = kernel.try_bind(address, {.shared = true});
+  if (code != EADDRINUSE) return {.outcome = code == 0 ? Outcome::moved : Outcome::unavailable, .port = port};
+  const bool dual_only = kernel.try_bind(address, {.ipv6_only = true, .shared = true}) == 0;
+  return {.outcome = Outcome::in_use, .port = port, .dual_only = dual_only};
+}
+
 /// That port and no other. In use is only what is so for every socket that the app may have made.
 Decision insist(Address address, std::uint16_t port, Outcome outcome, Kernel& kernel) {
   address.port = port;
@@ -81,7 +91,7 @@ Decision Redirector::decide_low(const Address& address, Kernel& kernel) const {
   if (const Given* given = given_for(address.port)) return insist(address, given->to, Outcome::moved, kernel);
   const std::uint16_t wanted = wanted_port(address.port);
   if (count_ == given_.size()) return {.outcome = Outcome::full, .port = wanted};
-  if (rules_.strict) return insist(address, wanted, Outcome::moved, kernel);
+  if (rules_.strict) return insist_first(address, wanted, kernel);
   return find_free(address, wanted, Outcome::moved, kernel);
 }
 

@@ -62,6 +62,7 @@ struct Decision {
   Outcome outcome = Outcome::pass;
   /// The port that it gets (in_use: perhaps its own); no_room: the first that was tried.
   std::uint16_t port = 0;
+  bool dual_only = false;  ///< in_use: a socket that takes IPv6 alone would get it (what holds it is one of IPv4)
   bool operator==(const Decision&) const = default;
 };
 

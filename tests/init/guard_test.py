@@ -271,6 +271,18 @@ class ExplainAndStrict(GuardTest):
         self.assertEqual(self.ids(result), ["PS533"])
         self.assertIn("PORTSHIM_MAP=80:PORT", result.findings[0].next)
 
+    def test_strict_explains_a_port_that_another_process_holds_on_ipv4(self):
+        with self.namespace.entered():
+            import socket
+            holder = socket.create_server(("0.0.0.0", 8080))
+        self.addCleanup(holder.close)
+        for bind in ("dual,::,80", "tcp4,0.0.0.0,80"):
+            finding = self.assertFinding(self.assert_binds([bind], [IN_USE], guard="strict"), "PS533", "error")
+            self.assertEqual(finding.why, "port 8080 is in use")
+            self.assertEqual("unless its socket takes IPv6 alone" in finding.did, bind.startswith("dual"))
+        result = self.assert_binds(["tcp6,::1,80"], [port(8080)], guard="strict")
+        self.assertFinding(result, "PS531")
+
     def test_where_no_port_is_free_it_stays_denied_and_is_explained(self):
         kept = tuple(f"tcp4,0.0.0.0,{number}" for number in range(8080, 8096))
         result = self.assert_binds((*kept, "tcp4,0.0.0.0,80"),

@@ -184,6 +184,14 @@ TEST_F(RedirectTest, StrictDodgesNothing) {
   EXPECT_EQ(redirector.old_port(8081), 0);
 }
 
+TEST_F(RedirectTest, StrictFindsAPortOfIpv4InUseForADualModeSocket) {
+  use({.moves = true, .strict = true});
+  kernel.own = {{false, 8080}};
+  EXPECT_EQ(bind(any6(80)), (Decision{.outcome = Outcome::in_use, .port = 8080, .dual_only = true}));
+  kernel.own = {{true, 8080}};
+  EXPECT_EQ(bind(any6(80)), (Decision{Outcome::in_use, 8080}));
+}
+
 TEST_F(RedirectTest, MorePortsThanItRemembersAreNotMoved) {
   std::uint16_t port = 1;
   for (; port <= 128; ++port) EXPECT_EQ(bind(any4(port)).outcome, Outcome::moved) << port;
