@@ -263,9 +263,11 @@ int try_bind(const Address& address, int type, redirect::Manner manner) {
   // As Kestrel does: connections of a predecessor in TIME_WAIT are no conflict. UDP has none.
   if (!set(SOL_SOCKET, SO_REUSEADDR, type == SOCK_STREAM || manner.shared)) return errno;
   if (!set(SOL_SOCKET, SO_REUSEPORT, manner.shared)) return errno;
-  if (address.ipv6 && !set(IPPROTO_IPV6, IPV6_V6ONLY, manner.ipv6_only)) return errno;
   SocketAddress to{};
   const socklen_t length = to_socket_address(address, to);
+  // An IPv4-mapped address needs a dual-mode socket (__inet6_bind).
+  const bool ipv6_only = manner.ipv6_only && address.ipv6 && !IN6_IS_ADDR_V4MAPPED(&to.ipv6.sin6_addr);
+  if (address.ipv6 && !set(IPPROTO_IPV6, IPV6_V6ONLY, ipv6_only)) return errno;
   return bind(socket.number(), &to.generic, length) == 0 ? 0 : errno;
 }
 

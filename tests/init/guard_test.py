@@ -6,6 +6,7 @@ import errno
 import json
 import os
 import signal
+import socket
 import subprocess
 import time
 import unittest
@@ -148,7 +149,6 @@ class Redirect(GuardTest):
 
     def test_a_second_address_that_is_in_use_is_explained(self):
         with self.namespace.entered():
-            import socket
             holder = socket.create_server(("::1", 8080), family=socket.AF_INET6)
         self.addCleanup(holder.close)
         result = self.assert_binds(("tcp4,127.0.0.1,80", "tcp6,::1,80"), [port(8080), IN_USE])
@@ -200,7 +200,6 @@ class Redirect(GuardTest):
 
     def test_a_port_that_another_process_holds_is_dodged(self):
         with self.namespace.entered():
-            import socket
             holder = socket.create_server(("0.0.0.0", 8080))
         self.addCleanup(holder.close)
         self.assert_binds(("tcp4,0.0.0.0,80",), [port(8081)])
@@ -273,7 +272,6 @@ class ExplainAndStrict(GuardTest):
 
     def test_strict_explains_a_port_that_another_process_holds_on_ipv4(self):
         with self.namespace.entered():
-            import socket
             holder = socket.create_server(("0.0.0.0", 8080))
         self.addCleanup(holder.close)
         for bind in ("dual,::,80", "tcp4,0.0.0.0,80"):
@@ -282,6 +280,17 @@ class ExplainAndStrict(GuardTest):
             self.assertEqual("unless its socket takes IPv6 alone" in finding.did, bind.startswith("dual"))
         result = self.assert_binds(["tcp6,::1,80"], [port(8080)], guard="strict")
         self.assertFinding(result, "PS531")
+
+    def test_strict_says_of_mapped_addresses_what_it_says_of_ipv4(self):
+        for address in ("::ffff:127.0.0.1", "::ffff:0.0.0.0"):
+            result = self.assert_binds([f"dual,{address},80"], [port(8080)], guard="strict")
+            self.assertFinding(result, "PS531")
+        with self.namespace.entered():
+            holder = socket.create_server(("0.0.0.0", 8080))
+        self.addCleanup(holder.close)
+        for address in ("::ffff:127.0.0.1", "::ffff:0.0.0.0"):
+            result = self.assert_binds([f"dual,{address},80"], [IN_USE], guard="strict")
+            self.assertNotIn("unless", self.assertFinding(result, "PS533").did)
 
     def test_where_no_port_is_free_it_stays_denied_and_is_explained(self):
         kept = tuple(f"tcp4,0.0.0.0,{number}" for number in range(8080, 8096))
