@@ -203,9 +203,10 @@ std::size_t distance(std::string_view a, std::string_view b) {
 /// Where the query or the fragment of a URL begins and ends, which may be anything; both are npos where there is none.
 /// It reaches over ';', which .NET takes for the end of the URL, as far as no other one comes: `is_last`.
 std::pair<std::size_t, std::size_t> query_of(std::string_view text, bool is_last) {
+  constexpr std::size_t kNone = std::string_view::npos;
   const std::size_t begin = text.find_first_of("?# '\"\t\r\n");
-  if (begin == std::string_view::npos || (text[begin] != '?' && text[begin] != '#')) return {text.npos, text.npos};
-  const std::size_t next = is_last ? text.npos : text.rfind(';');
+  if (begin == kNone || (text[begin] != '?' && text[begin] != '#')) return {kNone, kNone};
+  const std::size_t next = is_last ? kNone : text.rfind(';');
   return {begin + 1, std::min({text.find_first_of(" '\"\t\r\n", begin), next, text.size()})};
 }
 
