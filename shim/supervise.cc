@@ -31,6 +31,12 @@ using terminal::Terminal;
 
 constexpr SignalMask kAllSignals = ~SignalMask{0};
 
+#ifdef __SANITIZE_ADDRESS__
+constexpr bool kMayShareMemory = false;  // what the child allocates would be reported as lost
+#else
+constexpr bool kMayShareMemory = true;
+#endif
+
 constexpr SignalMask bit_of(int signal) {
   return SignalMask{1} << static_cast<unsigned>(signal - 1);
 }
@@ -287,7 +293,7 @@ Result<Child> fork_child(SignalMask inherited, Memory memory, const std::functio
   prctl(PR_GET_PDEATHSIG, &of_parents_death);
   // As long as memory is shared this process waits, and a terminal that stops the child meanwhile (^Z) stops both for
   // good.
-  const bool shares = memory == Memory::shared && terminal.descriptor() < 0;
+  const bool shares = kMayShareMemory && memory == Memory::shared && terminal.descriptor() < 0;
   const pid_t pid = shares ? vfork() : fork();  // NOLINT(bugprone-unsafe-functions): waiting is meant
   if (pid != 0) {
     const int code = errno;
