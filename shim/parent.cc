@@ -65,9 +65,7 @@ int stay(system::Control& system, const Start& start, const Request& request, co
   Options options = request.options();
   options.termination_log = from_anywhere(system, options.termination_log);
   const std::string path = from_anywhere(system, request.lookup.path);
-  if (const auto adopts = supervise::adopt_orphans(); !adopts) {
-    say(system, start, options, not_adopted(adopts.error()));
-  }
+  if (!child.adopts) say(system, start, options, not_adopted(child.adopts.error()));
   const auto kills_before = memory_events::count_kills(system);
   const supervise::End end = supervise::supervise(child, options, guard);
   if (end.executed && end.status != 0 && !end.killed_as_mapped) {

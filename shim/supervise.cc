@@ -263,6 +263,11 @@ void become_child(SignalMask inherited, const struct sigaction& child_ended, int
   restore_signals(inherited);
 }
 
+Result<void> adopt_orphans() {
+  if (getpid() != 1 && prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) != 0) return failure("prctl(PR_SET_CHILD_SUBREAPER)");
+  return {};
+}
+
 }  // namespace
 
 SignalMask block_signals() {
@@ -275,6 +280,11 @@ void restore_signals(SignalMask mask) {
   syscall(SYS_rt_sigprocmask, SIG_SETMASK, &mask, nullptr, sizeof mask);
 }
 
+void Before::restore() const {
+  prctl(PR_SET_CHILD_SUBREAPER, adopts, 0, 0, 0);
+  sigaction(SIGCHLD, &child_ended, nullptr);
+}
+
 Result<Child> fork_child(SignalMask inherited, Memory memory, const std::function<int()>& body) {
   auto signals = open_signals();
   if (!signals) return std::unexpected(signals.error());
@@ -285,10 +295,12 @@ Result<Child> fork_child(SignalMask inherited, Memory memory, const std::functio
   if (mine.number() < 0 || its.number() < 0) return failure("fcntl");
   Terminal terminal = Terminal::open();
   const bool has_terminal = terminal.is_ours();
+  Before before;
   struct sigaction by_default{};
-  struct sigaction child_ended{};
   by_default.sa_handler = SIG_DFL;
-  sigaction(SIGCHLD, &by_default, &child_ended);
+  sigaction(SIGCHLD, &by_default, &before.child_ended);
+  prctl(PR_GET_CHILD_SUBREAPER, &before.adopts);
+  Result<void> adopts = adopt_orphans();
   int of_parents_death = 0;  // fork(2) clears it
   prctl(PR_GET_PDEATHSIG, &of_parents_death);
   // As long as memory is shared this process waits, and a terminal that stops the child meanwhile (^Z) stops both for
@@ -299,24 +311,20 @@ Result<Child> fork_child(SignalMask inherited, Memory memory, const std::functio
     const int code = errno;
     // Both do it: whichever comes first, neither goes on without it.
     if (pid > 0) setpgid(pid, pid);
-    if (pid < 0) sigaction(SIGCHLD, &child_ended, nullptr);
+    if (pid < 0) before.restore();
     errno = code;
     if (pid < 0) return failure("fork");
     return Child{.pid = pid,
                  .signals = *std::move(signals),
                  .not_executed = std::move(mine),
                  .terminal = std::move(terminal),
-                 .child_ended = child_ended};
+                 .before = before,
+                 .adopts = std::move(adopts)};
   }
-  become_child(inherited, child_ended, of_parents_death, has_terminal ? &terminal : nullptr);
+  become_child(inherited, before.child_ended, of_parents_death, has_terminal ? &terminal : nullptr);
   const int code = body();
   static_cast<void>(mark_not_executed(its));
   _exit(code);
-}
-
-Result<void> adopt_orphans() {
-  if (getpid() != 1 && prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) != 0) return failure("prctl(PR_SET_CHILD_SUBREAPER)");
-  return {};
 }
 
 void rename_listen_pid(std::vector<std::string>& environment, pid_t parent) {
@@ -331,7 +339,7 @@ void dismiss(const Child& child) {
   while (waitpid(child.pid, nullptr, 0) < 0 && errno == EINTR) {
   }
   child.terminal.take_back(child.pid);
-  sigaction(SIGCHLD, &child.child_ended, nullptr);
+  child.before.restore();
   // Its SIGCHLD is blocked as all signals are, and would wait for the app. What ended before is lost with it: an app
   // that has children from before its start finds them by waitpid(2).
   constexpr SignalMask kChild = bit_of(SIGCHLD);

@@ -41,6 +41,15 @@ class Watch {
   virtual void ready() = 0;
 };
 
+/// What fork_child() changes in this process, as it was before.
+struct Before {
+  struct sigaction child_ended{};  ///< the disposition of SIGCHLD that portshim got
+  int adopts = 0;                  ///< whether it is a child subreaper (PR_GET_CHILD_SUBREAPER)
+
+  /// Makes it so again.
+  void restore() const;
+};
+
 /// The process that becomes the app. It leads a process group of its own, which is in the foreground of the terminal
 /// where portshim's was.
 struct Child {
@@ -49,7 +58,10 @@ struct Child {
   descriptor::Descriptor
       not_executed;  ///< a byte comes out of it when `body` returned; its end, when execve(2) was done
   terminal::Terminal terminal;
-  struct sigaction child_ended{};  ///< the disposition of SIGCHLD that portshim got
+  Before before;
+  /// Whether orphans among its descendants become children of this process (PR_SET_CHILD_SUBREAPER), which PID 1 gets
+  /// anyway.
+  system::Result<void> adopts;
 };
 
 /// What a child does before execve(2).
@@ -61,11 +73,9 @@ enum class Memory : std::uint8_t {
 
 /// Forks. In the child signal mask and dispositions are as portshim got them (the mask is `inherited`), `body` runs,
 /// and what it returns is the exit code; it must not throw. To be called with all signals blocked. SIGCHLD gets its
-/// default disposition in the parent: ignored, the kernel would reap in its place.
+/// default disposition in the parent: ignored, the kernel would reap in its place. Before that the parent becomes a
+/// child subreaper: a child may end, and leave orphans, before the parent goes on.
 [[nodiscard]] system::Result<Child> fork_child(SignalMask inherited, Memory memory, const std::function<int()>& body);
-
-/// Makes orphans among the descendants of this process its children (PR_SET_CHILD_SUBREAPER), which PID 1 gets anyway.
-[[nodiscard]] system::Result<void> adopt_orphans();
 
 /// LISTEN_PID tells an app that sockets were passed to it, and not to who started it (sd_listen_fds(3)): where it names
 /// `parent`, it is to name this process, in its place. LISTEN_PIDFDID, which would still be the parent's, is dropped.

@@ -138,7 +138,7 @@ class Output(CheckTest):
                 result = self.run_shim(form, REWRITE, *APP, env=PORT_80)
                 self.assertEqual(result.code, 0)
                 self.assertSilent(result)
-                for part in ("rewrite", "uid 1654", "ASPNETCORE_URLS", "http://+:8080", "PS101", "verdict:   start\n"):
+                for part in ("rewrite", "uid 1654", "ASPNETCORE_URLS", "http://+:8080", "PS101", "verdict:   start"):
                     self.assertIn(part, result.stdout)
         result = self.run_shim("--check", *APP, env=PORT_80)
         self.assertEqual(result.code, 78)

@@ -105,6 +105,14 @@ class Leftovers(InitTest):
         self.assertEqual(process.wait(20).code, 6)
         self.assertEqual(entered.wait(20).code, -signal.SIGTERM)
 
+    def test_what_an_app_leaves_that_ends_at_once_is_ended_too(self):
+        # The parent is so slow that the app has ended before it does anything else.
+        strace = portshim_test.require_program("strace")
+        slow = (strace, "-o", "/dev/null", "-e", "trace=prctl", "-e", "inject=prctl:delay_enter=50000")
+        process = self.start(*slow, self.binary, "--init", "--grace=600", self.subject, "stay", "600")
+        process.wait(60)
+        self.assertEqual([state_of(pid) for pid in self.left_by(process)], [""])
+
     def test_a_stranger_is_never_hit(self):
         # Siblings, the parent, processes of the same group and session, and of the same user.
         script = ("sleep 600 & echo $!; setsid sleep 600 & echo $!; "
