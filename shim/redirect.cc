@@ -18,10 +18,19 @@ bool is_denied(int code) {
   return code == EACCES || code == EPERM;
 }
 
-/// The first port from `first` up on which the address is free.
-Decision find_free(Address address, std::uint16_t first, Outcome outcome, Kernel& kernel) {
+/// Whether --map names it as the new port of others than `from` alone.
+bool is_kept(std::uint16_t port, std::uint16_t from, const Rules& rules) {
+  const auto mapped = rules.map.find(from);
+  if (mapped != rules.map.end() && mapped->second == port) return false;
+  return std::ranges::any_of(rules.map, [port](const auto& entry) { return entry.second == port; });
+}
+
+/// The first port from `first` up on which the address is free, and which is not kept for another port.
+Decision find_free(Address address, std::uint16_t first, Outcome outcome, const Rules& rules, Kernel& kernel) {
+  const std::uint16_t from = address.port;
   for (int port = first; port <= UINT16_MAX && port < first + kMostTries; ++port) {
     address.port = static_cast<std::uint16_t>(port);
+    if (is_kept(address.port, from, rules)) continue;
     // Every address that a dual-mode socket takes must be free.
     const int code = kernel.try_bind(address, {});
     if (code == 0) return {.outcome = outcome, .port = address.port};
@@ -31,14 +40,18 @@ Decision find_free(Address address, std::uint16_t first, Outcome outcome, Kernel
   return {.outcome = Outcome::no_room, .port = first};
 }
 
+/// Whether a socket that takes IPv6 alone gets it.
+bool is_for_ipv6(const Address& address, Kernel& kernel) {
+  return kernel.try_bind(address, {.ipv6_only = true, .shared = true}) == 0;
+}
+
 /// The first new port of all, where none is dodged: as find_free, what a dual-mode socket takes must be free. Which
 /// mode the app's socket has cannot be seen.
 Decision insist_first(Address address, std::uint16_t port, Kernel& kernel) {
   address.port = port;
   const int code = kernel.try_bind(address, {.shared = true});
   if (code != EADDRINUSE) return {.outcome = code == 0 ? Outcome::moved : Outcome::unavailable, .port = port};
-  const bool dual_only = kernel.try_bind(address, {.ipv6_only = true, .shared = true}) == 0;
-  return {.outcome = Outcome::in_use, .port = port, .dual_only = dual_only};
+  return {.outcome = Outcome::in_use, .port = port, .dual_only = is_for_ipv6(address, kernel)};
 }
 
 /// That port and no other. In use is only what is so for every socket that the app may have made.
@@ -61,9 +74,10 @@ std::string to_string(const Address& address) {
 
 std::uint16_t Redirector::wanted_port(std::uint16_t port) const {
   const auto mapped = rules_.map.find(port);
-  const int wanted = mapped != rules_.map.end() ? mapped->second : port + kDistance;
-  if (wanted >= rules_.port_start && wanted <= UINT16_MAX) return static_cast<std::uint16_t>(wanted);
-  return std::max(rules_.port_start, kFirstPort);
+  int wanted = mapped != rules_.map.end() ? mapped->second : port + kDistance;
+  if (wanted < rules_.port_start || wanted > UINT16_MAX) wanted = std::max(rules_.port_start, kFirstPort);
+  while (wanted < UINT16_MAX && is_kept(static_cast<std::uint16_t>(wanted), port, rules_)) ++wanted;
+  return static_cast<std::uint16_t>(wanted);
 }
 
 const Redirector::Given* Redirector::given_for(std::uint16_t from) const {
@@ -92,7 +106,7 @@ Decision Redirector::decide_low(const Address& address, Kernel& kernel) const {
   const std::uint16_t wanted = wanted_port(address.port);
   if (count_ == given_.size()) return {.outcome = Outcome::full, .port = wanted};
   if (rules_.strict) return insist_first(address, wanted, kernel);
-  return find_free(address, wanted, Outcome::moved, kernel);
+  return find_free(address, wanted, Outcome::moved, rules_, kernel);
 }
 
 Decision Redirector::decide_given(const Address& address, Kernel& kernel) const {
@@ -101,11 +115,12 @@ Decision Redirector::decide_given(const Address& address, Kernel& kernel) const 
   }
   // It is free where a bind that was moved and then interrupted comes back with its new port, and where the app's
   // sockets share it.
-  if (kernel.try_bind(address, {.ipv6_only = rules_.strict, .shared = true}) != EADDRINUSE) return {};
-  if (rules_.strict) return {.outcome = Outcome::in_use, .port = address.port};
+  if (kernel.try_bind(address, {.shared = true}) != EADDRINUSE) return {};
+  if (rules_.strict)
+    return {.outcome = Outcome::in_use, .port = address.port, .dual_only = is_for_ipv6(address, kernel)};
   if (count_ == given_.size()) return {.outcome = Outcome::full, .port = address.port};
   if (address.port == UINT16_MAX) return {.outcome = Outcome::no_room, .port = address.port};
-  return find_free(address, static_cast<std::uint16_t>(address.port + 1), Outcome::moved_aside, kernel);
+  return find_free(address, static_cast<std::uint16_t>(address.port + 1), Outcome::moved_aside, rules_, kernel);
 }
 
 Decision Redirector::decide(const Address& address, Kernel& kernel) const {

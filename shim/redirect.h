@@ -79,7 +79,7 @@ class Redirector {
   /// The decision was carried out.
   void remember(const Address& address, const Decision& decision);
   /// The port that `port` is to get: --map's, or 8000 more, or where that is a low port or none, the first that is not
-  /// low from 8080 on. Whether it is in use counts for nothing.
+  /// low from 8080 on; what --map names for another port is passed over. Whether it is in use counts for nothing.
   [[nodiscard]] std::uint16_t wanted_port(std::uint16_t port) const;
   /// The port in whose place `port` was given; 0 where it was not.
   [[nodiscard]] std::uint16_t old_port(std::uint16_t port) const;

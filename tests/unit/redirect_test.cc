@@ -83,6 +83,26 @@ TEST_F(RedirectTest, ANewPortThatIsLowItselfIsReplacedByTheFirstFrom8080On) {
   EXPECT_EQ(redirector.wanted_port(60000), 65535);
 }
 
+TEST_F(RedirectTest, WhatTheMapNamesIsKeptForItsPort) {
+  for (const bool strict : {false, true}) {
+    use({.moves = true, .strict = strict, .map = {{80, 8443}, {81, 8445}}});
+    EXPECT_EQ(bind(any4(443)), (Decision{Outcome::moved, 8444}));
+    EXPECT_EQ(bind(any4(80)), (Decision{Outcome::moved, 8443}));
+    EXPECT_EQ(bind(any4(81)), (Decision{Outcome::moved, 8445}));
+    kernel.own.clear();
+  }
+  use({.moves = true, .map = {{80, 8443}, {81, 8445}}});
+  kernel.in_use = {8444};
+  EXPECT_EQ(bind(any4(443)), (Decision{Outcome::moved, 8446}));
+  EXPECT_EQ(bind(any4(8446)), (Decision{Outcome::moved_aside, 8447}));
+}
+
+TEST_F(RedirectTest, WhatTheMapNamesTwiceIsTheFirstOnes) {
+  use({.moves = true, .map = {{80, 5000}, {81, 5000}}});
+  EXPECT_EQ(bind(any4(81)), (Decision{Outcome::moved, 5000}));
+  EXPECT_EQ(bind(any4(80)), (Decision{Outcome::moved, 5001}));
+}
+
 TEST_F(RedirectTest, WhatIsNoLowPortIsNotLookedAt) {
   EXPECT_EQ(bind(any6(0)).outcome, Outcome::pass);
   EXPECT_EQ(bind(any6(1024)).outcome, Outcome::pass);
@@ -190,6 +210,12 @@ TEST_F(RedirectTest, StrictFindsAPortOfIpv4InUseForADualModeSocket) {
   EXPECT_EQ(bind(any6(80)), (Decision{.outcome = Outcome::in_use, .port = 8080, .dual_only = true}));
   kernel.own = {{true, 8080}};
   EXPECT_EQ(bind(any6(80)), (Decision{Outcome::in_use, 8080}));
+}
+
+TEST_F(RedirectTest, StrictFindsItsOwnPortOfIpv4InUseForADualModeSocketOfTheApp) {
+  use({.moves = true, .strict = true});
+  EXPECT_EQ(bind(any4(80)), (Decision{Outcome::moved, 8080}));
+  EXPECT_EQ(bind(any6(8080)), (Decision{.outcome = Outcome::in_use, .port = 8080, .dual_only = true}));
 }
 
 TEST_F(RedirectTest, MorePortsThanItRemembersAreNotMoved) {
