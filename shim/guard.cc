@@ -311,14 +311,13 @@ Finding nothing_to_guard(const privilege::Identity& identity, const std::string&
   const bool is_root = identity.uid == 0 && identity.net_bind_service && identity.port_start > 1;
   // Its purpose; of other programs it cannot be known.
   const bool steps_down = is_root && (name == "gosu" || name == "su-exec");
-  const bool wants_parent =
-      options.grace.count() != 0 || options.group || !options.signal_map.empty() || !options.exit_map.empty();
+  const bool lacks_parent = options.wants_parent() && !options.init;
   std::string next = is_root ? "where COMMAND steps down to another user, let portshim do it: --user=USER" : "";
-  if (wants_parent && !options.init) {
+  if (lacks_parent) {
     next += fmt::format("{}--grace, --group, --signal-map and --exit-map need --init=on here", is_root ? "; " : "");
   }
   return {.id = Id::nothing_to_guard,
-          .severity = steps_down || (wants_parent && !options.init) ? Severity::warning : Severity::info,
+          .severity = steps_down || lacks_parent ? Severity::warning : Severity::info,
           .what = "there is nothing to guard: COMMAND is started with the right to bind low ports",
           .why = fmt::format("net.ipv4.ip_unprivileged_port_start={}; {}", identity.port_start,
                              identity.port_start > 1 ? "a trial bind was allowed" : "none is low"),

@@ -69,6 +69,11 @@ struct Options {
   bool help = false;
   bool version = false;
   bool operator==(const Options&) const = default;
+
+  /// Whether any of it is about what only a parent of COMMAND can do, which takes `init`.
+  [[nodiscard]] bool wants_parent() const {
+    return grace.count() != 0 || group || !signal_map.empty() || !exit_map.empty();
+  }
 };
 
 /// What the command line and the environment say.

@@ -149,9 +149,7 @@ std::optional<Finding> without_parent(const options::Invocation& invocation) {
   const auto* const option =
       std::ranges::find_if(kOfParent, [&](auto name) { return invocation.given.contains(name); });
   const bool by_option = option != kOfParent.end();
-  const bool by_variable =
-      given.grace.count() != 0 || given.group || !given.signal_map.empty() || !given.exit_map.empty();
-  if (!by_option && !by_variable) return std::nullopt;
+  if (!by_option && !given.wants_parent()) return std::nullopt;
   return Finding{
       .id = Id::without_parent,
       // A base image may set them for those that set PORTSHIM_INIT too.
