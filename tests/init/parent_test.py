@@ -12,7 +12,7 @@ from pathlib import Path
 import portshim_test
 from init_case import InitTest, children_of, state_of, status_of
 from portshim_test import Probe, Stage, as_uid
-from stages import in_mount_namespace, mount_tmpfs, prepared
+from stages import in_mount_namespace, mount_tmpfs, prepared, with_death_signal
 
 
 class SameStart(InitTest):
@@ -53,6 +53,10 @@ class SameStart(InitTest):
         _, under = self.assert_same(stage=Stage(ignored=ignored, blocked=(signal.SIGTERM, signal.SIGUSR1, 40)))
         self.assertEqual(under.blocked, [signal.SIGUSR1, signal.SIGTERM, 40])
         self.assertEqual(under.ignored, sorted(ignored))
+
+    def test_the_signal_for_the_death_of_the_parent_is_the_same(self):
+        _, under = self.assert_same(stage=with_death_signal(as_uid(1654), signal.SIGUSR1))
+        self.assertEqual(under.death_signal, signal.SIGUSR1)
 
     def test_umask_cwd_limits_user_and_oom_score_are_the_same(self):
         stage = prepared(partial(Path("/proc/self/oom_score_adj").write_text, "123"),
@@ -183,6 +187,25 @@ class Parent(InitTest):
                 self.await_output(process, "ready")
                 self.assertEqual(len(children_of(process.pid)), 1)
                 self.assertEqual(os.readlink(f"/proc/{children_of(process.pid)[0]}/exe"), str(self.subject))
+                process.send(signal.SIGTERM)
+                self.assertEqual(process.wait(20).code, 0)
+
+
+class WithoutParent(InitTest):
+    def test_an_option_of_a_parent_is_said_to_have_no_effect(self):
+        for option in "--grace=1", "--group", "--signal-map=TERM:INT", "--exit-map=143:0":
+            with self.subTest(option=option):
+                result = self.portshim(option, self.probe)
+                name = option.partition("=")[0]
+                self.assertEqual(self.assertFinding(result, "PS508", "warning").what,
+                                 f"{name} has no effect without --init")
+                self.assertEqual(result.code, 0)
+                self.assertSilent(self.portshim("--init", option, self.probe))
+
+    def test_a_variable_may_be_there_for_those_that_set_init_too(self):
+        env = {"PORTSHIM_GRACE": "1"}
+        self.assertSilent(self.portshim(self.probe, env=env))
+        self.assertFinding(self.portshim("--log-level=info", self.probe, env=env), "PS508", "info")
 
 
 class UnderLoad(InitTest):

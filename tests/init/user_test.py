@@ -11,7 +11,7 @@ from pathlib import Path
 import portshim_test
 from portshim_test import (ALL_CAPABILITIES, NET_BIND_SERVICE, NO_CAPABILITIES, PortshimTest, Process, Result, Stage,
                            as_root, as_uid, in_network_namespace, require_program)
-from stages import bind_mount, in_mount_namespace, in_user_namespace, map_ids, prepared
+from stages import bind_mount, in_mount_namespace, in_user_namespace, map_ids, prepared, with_death_signal
 
 MODES = ("off", "explain", "validate", "rewrite")
 PASSWD = """root:x:0:0:root:/root:/bin/bash
@@ -176,6 +176,19 @@ class Files(UserTest):
         finding = self.assertRefused(self.ask("--user=1654", stage=stage), 78, "PS520", "cannot be looked up")
         self.assertEqual(finding.why, "open /etc/passwd: Is a directory")
 
+    def test_a_fifo_is_refused_and_not_waited_for(self):
+        for name in "passwd", "group":
+            with self.subTest(name=name):
+                stage = self.root()
+                fifo = self.directory / "etc" / name
+                fifo.unlink()
+                os.mkfifo(fifo)
+                try:
+                    finding = self.assertRefused(self.ask("--user=app", stage=stage, timeout=20), 78, "PS520")
+                    self.assertIn(f"/etc/{name}", finding.why)
+                finally:
+                    fifo.unlink()  # what writes the next files would wait for a reader
+
     def test_as_root_nothing_else_is_opened(self):
         strace = require_program("strace")
         if self.is_sanitized:
@@ -196,6 +209,13 @@ class Files(UserTest):
 
 
 class Environment(UserTest):
+    def test_the_signal_for_the_death_of_the_parent_stays(self):
+        for options in (), ("--init",):
+            with self.subTest(options=options):
+                probe = self.ask("--user=app", *options, stage=with_death_signal(self.root(), signal.SIGUSR1)).probe
+                self.assertIs(probe.status, 1654, 1654, (4, 29))
+                self.assertEqual(probe.death_signal, signal.SIGUSR1)
+
     def test_home_is_changed_in_its_place_and_nothing_else(self):
         before = ["Z=1", "HOME=/a", "NO_EQUALS", "A=\xff", "HOME=/b", "HOMEX=1"]
         after = ["Z=1", "HOME=/home/app", "NO_EQUALS", "A=\xff", "HOME=/home/app", "HOMEX=1"]

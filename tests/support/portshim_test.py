@@ -365,6 +365,7 @@ class Probe:
     umask: int
     pid: int
     ppid: int
+    death_signal: int  # what it gets when its parent dies (PR_GET_PDEATHSIG)
     oom_score_adj: int
     nice: int
     bind: int | None  # errno of --bind, 0 = it listens
@@ -387,7 +388,7 @@ class Probe:
                      limits=[tuple(pair) for pair in report["limits"]],
                      status={name: value.strip() for name, value in report["status"].items()},
                      cwd=plain(report["cwd"]), umask=report["umask"], pid=report["pid"], ppid=report["ppid"],
-                     oom_score_adj=report["oom_score_adj"], nice=report["nice"],
+                     death_signal=report["death_signal"], oom_score_adj=report["oom_score_adj"], nice=report["nice"],
                      bind=report.get("bind"))
 
 

@@ -17,6 +17,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -170,6 +171,9 @@ int main(int argc, char** argv) {
   printf("\"cwd\":");
   print_hex(getcwd(directory, sizeof directory) == NULL ? "" : directory);
   printf(",\"umask\":%u,\"pid\":%d,\"ppid\":%d,", (unsigned)mask, (int)getpid(), (int)getppid());
-  printf("\"oom_score_adj\":%d,\"nice\":%d}\n", read_oom_score_adj(), getpriority(PRIO_PROCESS, 0));
+  int death_signal = 0;
+  prctl(PR_GET_PDEATHSIG, &death_signal);
+  printf("\"death_signal\":%d,\"oom_score_adj\":%d,\"nice\":%d}\n", death_signal, read_oom_score_adj(),
+         getpriority(PRIO_PROCESS, 0));
   return fflush(stdout) == 0 ? code : 1;
 }

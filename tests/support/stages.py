@@ -20,6 +20,7 @@ from portshim_test import Stage
 # sched.h, sys/mount.h
 _CLONE_NEWNS = 0x00020000
 _CLONE_NEWUSER = 0x10000000
+_PR_SET_PDEATHSIG = 1  # prctl(2)
 _MS_RDONLY, _MS_NOEXEC, _MS_REMOUNT, _MS_BIND, _MS_REC, _MS_PRIVATE = 1, 8, 32, 4096, 16384, 1 << 18
 
 _libc = ctypes.CDLL(None, use_errno=True)
@@ -44,6 +45,16 @@ class PreparedStage(Stage):
 def prepared(*steps: Callable[[], object], last: Sequence[Callable[[], object]] = ()) -> Stage:
     """Calls the steps in the process, in that order."""
     return PreparedStage(steps=steps, last=tuple(last))
+
+
+def with_death_signal(stage: Stage, number: int) -> Stage:
+    """The same with a signal for when the parent dies, which a change of ids would clear."""
+
+    def set_it() -> None:
+        if _libc.prctl(_PR_SET_PDEATHSIG, number, 0, 0, 0) != 0:
+            raise OSError(ctypes.get_errno(), "prctl(PR_SET_PDEATHSIG)")
+
+    return dataclasses.replace(prepared() | stage, last=(set_it,))
 
 
 def in_mount_namespace(*steps: Callable[[], object]) -> Stage:
