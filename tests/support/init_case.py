@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import ctypes
 import os
+import signal
 import struct
 import time
 from collections.abc import Callable
@@ -69,6 +70,21 @@ class InitTest(PortshimTest):
         super().setUpClass()
         cls.subject = portshim_test.readable_copy(
             Path(os.environ.get("PORTSHIM_SUBJECT") or portshim_test.SOURCE_DIR / "build/release/tests/subject"))
+
+    def start(self, *words: Text, **how) -> Process:
+        process = super().start(*words, **how)
+        self.addCleanup(self.end_descendants, process)  # which are in process groups of their own
+        return process
+
+    @staticmethod
+    def end_descendants(process: Process) -> None:
+        if not process.is_running():
+            return
+        pids = children_of(process.pid)
+        while pids:
+            pids += children_of(pid := pids.pop())
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
 
     def init(self, *words: Text, **how) -> Process:
         """Starts `portshim --init WORDS...`: options, then COMMAND."""
