@@ -743,7 +743,7 @@ Called by another name, as through a link /usr/bin/dotnet, portshim starts the r
 name; all arguments are its own, and options come from variables alone.
 
 Exit codes: COMMAND's own, or
-  78   refused (with --check: would not start; with --install: not copied; --user: not permitted)
+  78   refused (--check: validate would refuse; --install: not copied; --user: not permitted)
   125  wrong command line, no such process, or stdout took nothing
   126  COMMAND was found but cannot be executed
   127  COMMAND was not found
