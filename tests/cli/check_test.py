@@ -133,12 +133,15 @@ class Output(CheckTest):
         self.assertEqual(report["edits"][0]["old"], "http://\"\\\n\u2028é:80")
 
     def test_text_says_the_same_for_people(self):
+        # The emulated binary is another machine's than dotnet.
+        of_dotnet = "; 1 warning: it may end at start, see PS407" if portshim_test.EMULATOR else ""
+        verdict = f"\nverdict:   start{of_dotnet}\n"
         for form in ("--check", "--check=text", "--check=TEXT"):
             with self.subTest(form=form):
                 result = self.run_shim(form, REWRITE, *APP, env=PORT_80)
                 self.assertEqual(result.code, 0)
                 self.assertSilent(result)
-                for part in ("rewrite", "uid 1654", "ASPNETCORE_URLS", "http://+:8080", "PS101", "verdict:   start"):
+                for part in ("rewrite", "uid 1654", "ASPNETCORE_URLS", "http://+:8080", "PS101", verdict):
                     self.assertIn(part, result.stdout)
         result = self.run_shim("--check", *APP, env=PORT_80)
         self.assertEqual(result.code, 78)
