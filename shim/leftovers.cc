@@ -146,7 +146,8 @@ bool await_signal(int signals, Clock::time_point end) {
   return take_signals(signals);
 }
 
-/// Again and again, for one may fork while the others are gone through.
+/// Again and again, for one may fork while the others are gone through. Another signal than SIGCHLD may end the wait,
+/// so what was killed may become a zombie only after the last round.
 void kill_all(int signals) {
   constexpr int kMostRounds = 100;
   constexpr std::chrono::milliseconds kRound{10};
@@ -154,6 +155,7 @@ void kill_all(int signals) {
     await_signal(signals, Clock::now() + kRound);
     reap();
   }
+  reap();
 }
 
 }  // namespace
