@@ -10,6 +10,7 @@
 //   subject exit CODE         ends with it
 //   subject signal N          ends by signal N
 //   subject eat               takes memory until it is killed
+//   subject now               the time when it runs, in nanoseconds of CLOCK_MONOTONIC
 //
 // Signals are taken by system calls, since the C library keeps 32 and 33 for itself. Linked statically.
 #define _GNU_SOURCE
@@ -22,6 +23,7 @@
 #include <sys/resource.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 static const uint64_t kAll = ~UINT64_C(0);
@@ -156,6 +158,12 @@ static _Noreturn void eat(void) {
   }
 }
 
+static int say_time(void) {
+  struct timespec now;
+  clock_gettime(CLOCK_MONOTONIC, &now);
+  return printf("%jd\n", (intmax_t)now.tv_sec * 1000000000 + now.tv_nsec) < 0;
+}
+
 int main(int argc, char** argv) {
   setvbuf(stdout, NULL, _IOLBF, 0);
   const char* const what = argc > 1 ? argv[1] : "";
@@ -168,5 +176,6 @@ int main(int argc, char** argv) {
   if (strcmp(what, "exit") == 0) return number;
   if (strcmp(what, "signal") == 0) end_by(number);
   if (strcmp(what, "eat") == 0) eat();
+  if (strcmp(what, "now") == 0) return say_time();
   return 2;
 }
