@@ -50,6 +50,10 @@ class Leftovers(InitTest):
         self.assertEqual(len(pids), count)
         self.until(lambda: not any(state_of(pid) not in ("", "Z") for pid in pids), "all have ended")
 
+    def flood(self, process: Process, number: int) -> None:
+        for _ in range(1000):
+            process.send(number)
+
     def test_without_grace_they_get_sigterm_and_portshim_ends_at_once(self):
         process = self.init(self.subject, "stay", "600", "600", "600")
         self.assertEqual(process.wait(20).code, 3)
@@ -74,8 +78,7 @@ class Leftovers(InitTest):
                 self.until(lambda: len(self.left_by(process)) == 1, "COMMAND has left it behind")
                 # Before COMMAND has ended it is COMMAND's, so it is sent until it counts; and while portshim waits for
                 # what it has killed, such a signal ends the wait.
-                while process.is_running():
-                    process.send(number)
+                self.until(lambda: not process.is_running() or self.flood(process, number), "portshim ends")
                 self.assertEqual([state_of(pid) for pid in self.left_by(process)], [""], "killed and reaped")
 
     def test_grace_ends_with_the_last_of_them(self):
