@@ -230,7 +230,9 @@ class Writer {
                  : fmt::format("{} has a port that is no number, and .NET takes it for port {}", setting,
                                endpoint.target.port);
     add(Id::placeholder, Severity::warning, what,
-        fmt::format("'{}' is no integer: .NET then uses the default port of the scheme without a word", quote(text)),
+        // What follows a '?' may be a secret, blanks and all.
+        quote(fmt::format("'{}'", text.substr(0, text.find('?')))) +
+            " is no integer: .NET then uses the default port of the scheme without a word",
         "", how_to_fill_in(unfilled && text.contains('$')));
   }
 

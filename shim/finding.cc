@@ -200,14 +200,22 @@ std::size_t distance(std::string_view a, std::string_view b) {
   return row.back();
 }
 
-/// Where the query or the fragment of a URL begins and ends, which may be anything; both are npos where there is none.
-/// It reaches over ';', which .NET takes for the end of the URL, as far as no other one comes: `is_last`.
-std::pair<std::size_t, std::size_t> query_of(std::string_view text, bool is_last) {
+/// The length of the URL up to its query or fragment, with the mark, and where that ends; a query may be anything. It
+/// reaches over ';', which .NET takes for the end of the URL, as far as no other URL comes (`is_last`), and over
+/// blanks: only where the URL is quoted, its end is known.
+std::pair<std::size_t, std::size_t> query_of(std::string_view url, bool is_quoted, bool is_last) {
   constexpr std::size_t kNone = std::string_view::npos;
-  const std::size_t begin = text.find_first_of("?# '\"\t\r\n");
-  if (begin == kNone || (text[begin] != '?' && text[begin] != '#')) return {kNone, kNone};
-  const std::size_t next = is_last ? kNone : text.rfind(';');
-  return {begin + 1, std::min({text.find_first_of(" '\"\t\r\n", begin), next, text.size()})};
+  const std::size_t mark = url.find_first_of("?# \t\r\n'\"");
+  if (mark == kNone || (url[mark] != '?' && url[mark] != '#')) return {url.size(), url.size()};
+  std::size_t end = is_last ? kNone : url.rfind(';');
+  if (is_quoted && end == kNone) end = url.find_last_of("'\"");
+  return {mark + 1, std::max(mark + 1, std::min(end, url.size()))};
+}
+
+/// True where the URL whose scheme is the end of `text` stands in quotes.
+bool ends_in_quoted_scheme(std::string_view text) {
+  const std::size_t quote = text.find_last_of("'\"");
+  return quote != std::string_view::npos && text.find_first_of(" \t\r\n", quote) == std::string_view::npos;
 }
 
 // Each URL reaches up to the next "://", so that every byte is looked at a constant number of times.
@@ -215,6 +223,7 @@ std::string mask_parts_of_urls(std::string_view text) {
   constexpr std::string_view kBorder = "://";
   std::string masked;
   auto border = text.find(kBorder);
+  std::string_view before = text.substr(0, border);
   while (border != std::string_view::npos) {
     masked += text.substr(0, border + kBorder.size());
     text.remove_prefix(border + kBorder.size());
@@ -225,31 +234,64 @@ std::string mask_parts_of_urls(std::string_view text) {
       masked += "***@";
       url.remove_prefix(secret);
     }
-    if (const auto [begin, end] = query_of(url, border == std::string_view::npos); begin < end) {
-      masked.append(url.substr(0, begin)).append("***");
-      url.remove_prefix(end);
-    }
-    masked += url;
+    const auto [query, end] = query_of(url, ends_in_quoted_scheme(before), border == std::string_view::npos);
+    masked += url.substr(0, query);
+    if (query < end) masked += "***";
+    masked += url.substr(end);
+    before = text.substr(0, whole);
     text.remove_prefix(whole);
     if (border != std::string_view::npos) border = 0;
   }
   return masked.append(text);
 }
 
-/// Masks what stands before '@' in words that look like user info without a scheme: "user:password@host", and the rest
-/// of one that was cut up ("word@+:80"). A word ends at a blank, a quote or ';'. Paths have '/' before their '@'.
-std::string mask_bare_user_info(std::string_view text) {
-  constexpr std::string_view kEnds = " \t\r\n'\";";
+/// Where a word of a list stands: a word ends at a blank, a quote or ';'.
+struct Place {
+  bool is_first_in_quotes = false;
+  bool is_behind_url = false;    ///< or behind the first in quotes; only ';' and words are between
+  bool is_behind_query = false;  ///< the same
+};
+
+/// What is kept of a word without a scheme; the rest is a secret.
+struct Kept {
+  std::string_view begin;
+  std::string_view end = {};
+};
+
+/// Of words that look like user info ("user:password@host", and the rest of one that was cut up: "word@+:80"; paths
+/// have '/' before their '@'), of queries and fragments ("80?token"; a '#' may be of a path), and of what .NET has cut
+/// off from a query since it is behind a ';' ("http://+:80;token=x"), which may be quoted alone.
+Kept without_secrets(std::string_view word, const Place& place) {
+  if (const std::size_t at = word.rfind('@');
+      at != std::string_view::npos && word.contains(':') && !word.substr(0, at).contains('/'))
+    return {"", word.substr(at)};
+  if (word.contains("://")) return {word};
+  if (place.is_behind_query) return {""};
+  const std::size_t mark = word.find_first_of("?#");
+  if (mark != std::string_view::npos && (word[mark] == '?' || (mark != 0 && !word.substr(0, mark).contains('/'))))
+    return {word.substr(0, mark + 1)};
+  const bool is_rest = (place.is_behind_url || place.is_first_in_quotes) && !word.starts_with('-');
+  return is_rest && word.contains('=') ? Kept{word.substr(0, word.find('=') + 1)} : Kept{word};
+}
+
+std::string mask_words(std::string_view text) {
   std::string masked;
+  Place place;
   while (!text.empty()) {
-    const std::string_view word = text.substr(0, text.find_first_of(kEnds));
-    const std::size_t at = word.rfind('@');
-    const bool is_secret = at != std::string_view::npos && word.contains(':') && !word.substr(0, at).contains('/');
-    masked += is_secret ? "***" : "";
-    masked += is_secret ? word.substr(at) : word;
+    const std::string_view word = text.substr(0, text.find_first_of(" \t\r\n'\";"));
+    const auto [begin, end] = without_secrets(word, place);
+    masked += begin;
+    if (begin.size() + end.size() < word.size()) masked += "***";
+    masked += end;
     text.remove_prefix(word.size());
-    masked += text.substr(0, 1);
-    text.remove_prefix(std::min<std::size_t>(text.size(), 1));
+    if (text.empty()) break;
+    const char border = text.front();
+    masked += border;
+    text.remove_prefix(1);
+    const bool goes_on = border == ';';
+    place = {.is_first_in_quotes = border == '\'' || border == '"',
+             .is_behind_url = goes_on && (place.is_behind_url || place.is_first_in_quotes || word.contains("://")),
+             .is_behind_query = goes_on && (place.is_behind_query || begin.ends_with('?') || begin.ends_with('#'))};
   }
   return masked;
 }
@@ -314,7 +356,7 @@ std::string_view to_string(Severity severity) {
 }
 
 std::string mask_secrets(std::string_view text) {
-  return mask_bare_user_info(mask_secret_values(mask_parts_of_urls(text)));
+  return mask_words(mask_secret_values(mask_parts_of_urls(text)));
 }
 
 std::string printable(std::string_view text) {

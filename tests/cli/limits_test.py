@@ -206,14 +206,17 @@ class Secrets(PortshimTest):
                  "--Kestrel:Endpoints:Https:Certificate:Password", secret]
         self.assertNowhere(secret, self.outputs(words, {}))
 
-    def test_the_user_info_of_an_address_is_masked_in_everything_that_people_read(self):
+    def test_user_info_and_query_of_an_address_are_masked_in_everything_that_people_read(self):
         # In JSON the values of edits and the texts of .NET's exceptions are data: exact.
         secret = "hunter2correct"
         url = f"http://user:{secret}@+:80"
         for words, environment in (([], {"ASPNETCORE_URLS": url}), ([], {"Kestrel__Endpoints__A__Url": url}),
                                    ([f"--urls={url}"], {}), (["--urls", url], {}),
                                    ([], {"ASPNETCORE_URLS": f"{url};http://a:{secret}/x@b:81"}),
-                                   ([], {"ASPNETCORE_URLS": f"ftp://user:{secret}@+:80"})):
+                                   ([], {"ASPNETCORE_URLS": f"ftp://user:{secret}@+:80"}),
+                                   *(([], {"ASPNETCORE_URLS": f"{url}{secret}"})
+                                     for url in ("http://+:80?", "http://+:80#", "http://+:x?a=b ", "http://+:80?a='",
+                                                 "http://+:80?a;b=", "http://+:80;b=", "+:80?", "+:80?a;"))):
             with self.subTest(words=words, environment=environment):
                 outputs = self.outputs(words, environment)
                 for name in [name for name in outputs if name.startswith("--check=json")]:

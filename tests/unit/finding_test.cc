@@ -28,7 +28,7 @@ TEST(Quote, MasksValuesByTheNameOfASecret) {
   EXPECT_EQ(quote("http://+:80;Password=a b"), "http://+:80;Password=***");
   EXPECT_EQ(quote("Server=tcp:db,1433;User Id=app;Pwd=x=y;"), "Server=tcp:db,1433;User Id=app;Pwd=***;");
   EXPECT_EQ(quote("Endpoint=sb://x/;SharedAccessKeyName=Root;SharedAccessKey=abc="),
-            "Endpoint=sb://x/;SharedAccessKeyName=Root;SharedAccessKey=***");
+            "Endpoint=sb://x/;SharedAccessKeyName=***;SharedAccessKey=***");
   EXPECT_EQ(quote("AccountKey=abc;access_token=d;CLIENT-SECRET=e"),
             "AccountKey=***;access_token=***;CLIENT-SECRET=***");
   EXPECT_EQ(quote("Invalid url: 'Password=x'"), "Invalid url: 'Password=***'");
@@ -42,6 +42,26 @@ TEST(Quote, MasksAllOfAQueryAndAFragment) {
   EXPECT_EQ(quote("http://u:p@+:80?a"), "http://***@+:80?***");
   EXPECT_EQ(quote("Invalid url: 'http://+:80?a'. See http://x/ why? #1"),
             "Invalid url: 'http://+:80?***'. See http://x/ why? #1");
+  EXPECT_EQ(quote("'http://+:80?a b', 'http://+:81?b c'."), "'http://+:80?***'http://+:81?***'.")
+      << "too much, if in doubt";
+  EXPECT_EQ(quote("http://+:80?a=b c"), "http://+:80?***");
+  EXPECT_EQ(quote("http://+:80?a='b"), "http://+:80?***");
+  EXPECT_EQ(quote("argv[1] '--urls=http://+:80?a b' and more"), "argv[1] '--urls=http://+:80?***' and more");
+}
+
+TEST(Quote, MasksAQueryWithoutAScheme) {
+  EXPECT_EQ(quote("80?a"), "80?***");
+  EXPECT_EQ(quote("+:80#a;b=c;d"), "+:80#***;***;***");
+  EXPECT_EQ(quote("'80?a' is no integer?"), "'80?***' is no integer?");
+  EXPECT_EQ(quote("/app/C#/App.dll #1"), "/app/C#/App.dll #1");
+}
+
+TEST(Quote, MasksWhatTheSemicolonCutOffFromAQuery) {
+  EXPECT_EQ(quote("http://+:80;b=c;d"), "http://+:80;b=***;d");
+  EXPECT_EQ(quote("http://+:80;b=c=d;http://+:81"), "http://+:80;b=***;http://+:81");
+  EXPECT_EQ(quote("Invalid url: 'b=c'"), "Invalid url: 'b=***'");
+  EXPECT_EQ(quote("'80;b=c' is no integer"), "'80;b=***' is no integer");
+  EXPECT_EQ(quote("argv[1] '--urls=+:80'"), "argv[1] '--urls=+:80'");
 }
 
 TEST(Quote, APathOfASocketHasNoUserInfo) {
