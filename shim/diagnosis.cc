@@ -230,10 +230,14 @@ class Writer {
                  : fmt::format("{} has a port that is no number, and .NET takes it for port {}", setting,
                                endpoint.target.port);
     add(Id::placeholder, Severity::warning, what,
-        // What follows a '?' may be a secret, blanks and all.
-        quote(fmt::format("'{}'", text.substr(0, text.find('?')))) +
-            " is no integer: .NET then uses the default port of the scheme without a word",
+        fmt::format("{} is no integer: .NET then uses the default port of the scheme without a word", quote_port(text)),
         "", how_to_fill_in(unfilled && text.contains('$')));
+  }
+
+  /// The text in the place of a port. What follows a '?' may be a secret, blanks and all.
+  static std::string quote_port(std::string_view text) {
+    const std::size_t query = text.find('?');
+    return quote(fmt::format("'{}{}'", text.substr(0, query), query == std::string_view::npos ? "" : "?***"));
   }
 
   /// "http://unix:app.sock": only "unix:/" makes a socket of it (BindingAddress.cs).

@@ -647,6 +647,13 @@ class Placeholder(ModesTest):
         self.assertStarted(result, env)
         self.assertFinding(result, "PS107", "warning")
 
+    def test_a_port_with_a_query_is_named_without_it(self):
+        for query in ("secret", "a=b secret"):
+            with self.subTest(query=query):
+                result, values = self.rewritten({"ASPNETCORE_URLS": f"http://+:80?{query}"})
+                self.assertEqual(values, ["http://+:8080"])
+                self.assertIn("'80?***'", self.assertFinding(result, "PS107", "warning").why)
+
     def test_a_port_that_is_no_number_is_named(self):
         for urls in ("http://+:8080,8081", "http://+:"):
             with self.subTest(urls=urls):
