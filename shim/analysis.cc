@@ -12,6 +12,7 @@
 #include <string_view>
 
 #include "shim/assemblies.h"
+#include "shim/conversion.h"
 #include "shim/endpoint_check.h"
 #include "shim/finding.h"
 #include "shim/host_files.h"
@@ -228,6 +229,8 @@ Analysis analyse(const system::System& system, const Start& start, const Request
   add_findings(analysis.diagnosis, request.notices, options);
   add_findings(analysis.diagnosis, endpoint_check::check(system, situation), options);
   add_findings(analysis.diagnosis, old_port::check(situation), options);
+  // A process that runs has converted them already.
+  if (running == nullptr) add_findings(analysis.diagnosis, conversion::check(situation), options);
   add_findings(analysis.diagnosis,
                host_files::check(system, analysis.app, command, request.lookup.path, start.environment), options);
   if (!options.assume) {

@@ -4,6 +4,7 @@
 #include <array>
 #include <iterator>
 #include <ranges>
+#include <set>
 #include <unordered_map>
 #include <unordered_set>
 #include <utility>
@@ -34,19 +35,42 @@ bool starts_with_ignoring_case(std::string_view text, std::string_view prefix) {
          std::ranges::equal(text.substr(0, prefix.size()), prefix, {}, upper_ascii, upper_ascii);
 }
 
-/// A quick look at a variable's name that spares most of them the rest. No key has a ':' but those of Kestrel.
+/// A section of which every key is kept, and none decides what is bound.
+constexpr std::string_view kLogging = "LOGGING:";
+
+/// A quick look at a variable's name that spares most of them the rest. No key has a ':' but those of two sections.
 bool may_be_read(std::string_view name, std::string_view prefix) {
   if (!starts_with_ignoring_case(name, prefix)) return false;
   name.remove_prefix(prefix.size());
-  if (starts_with_ignoring_case(name, "KESTREL")) return true;
+  if (starts_with_ignoring_case(name, "KESTREL") || starts_with_ignoring_case(name, "LOGGING")) return true;
   return std::ranges::any_of(
       kKeys, [&](std::string_view key) { return name.size() == key.size() && starts_with_ignoring_case(name, key); });
 }
 
-/// A key that is read, or that makes one that is a section.
+/// A key that is kept, or that makes one that is read a section.
 bool may_count(std::string_view key) {
   const std::string folded = fold(key);
-  return is_read(folded) || is_read(folded.substr(0, folded.find(':')));
+  return is_kept(folded) || is_read(folded.substr(0, folded.find(':')));
+}
+
+/// One provider's names: of several spellings the one that stands first.
+void collect_children(const Provider& provider, std::string_view folded_prefix,
+                      std::map<std::string, std::string>& names) {
+  std::map<std::string, std::pair<std::size_t, std::size_t>> places;
+  const auto& settings = provider.settings();
+  for (auto it = settings.lower_bound(std::string(folded_prefix));
+       it != settings.end() && it->first.starts_with(folded_prefix); ++it) {
+    // Folding keeps the number of ':' but not always the number of bytes: cut the spelled key by its parts.
+    std::string_view rest = it->second->key;
+    for (auto parts = std::ranges::count(folded_prefix, ':'); parts > 0; --parts)
+      rest.remove_prefix(rest.find(':') + 1);
+    const std::string_view name = rest.substr(0, rest.find(':'));
+    const std::pair place(it->second->origin.index, it->second->origin.value_at);
+    const auto [known, added] = places.try_emplace(fold(name), place);
+    if (!added && known->second < place) continue;
+    known->second = place;
+    names.insert_or_assign(known->first, std::string(name));
+  }
 }
 
 }  // namespace
@@ -90,6 +114,10 @@ bool is_read(std::string_view folded_key) {
   return folded_key.starts_with("KESTREL:") || std::ranges::find(kKeys, folded_key) != kKeys.end();
 }
 
+bool is_kept(std::string_view folded_key) {
+  return is_read(folded_key) || folded_key.starts_with(kLogging);
+}
+
 void Provider::set(Setting setting) {
   SettingPtr& known = settings_[fold(setting.key)];
   if (known) setting.key = known->key;
@@ -117,7 +145,8 @@ Variables::Variables(std::span<const std::string> environment, std::string_view 
     if (!starts_with_ignoring_case(key, prefix)) continue;
     key.erase(0, prefix.size());
     const std::string folded = fold(key);
-    if (!is_read(folded) || !seen.insert(name).second) continue;
+    if (!is_kept(folded) || !seen.insert(name).second) continue;
+    if (folded.starts_with(kLogging) && by_key_.contains(folded)) continue;
     by_key_[folded].push_back(std::make_shared<const Setting>(Setting{
         .key = std::move(key),
         .value = std::string(entry.substr(equals + 1)),
@@ -232,42 +261,37 @@ std::string_view Configuration::value(std::string_view key) const {
   return setting == nullptr || !setting->value ? std::string_view{} : std::string_view{*setting->value};
 }
 
-void Configuration::collect(std::string_view folded_prefix, std::map<std::string, std::string>& names) const {
+void Configuration::visit(const std::function<void(const Provider&)>& visitor) const {
   for (const Layer& layer : layers_) {
     if (layer.chained) {
-      layer.chained->collect(folded_prefix, names);
+      layer.chained->visit(visitor);
     } else {
-      collect(*layer.provider, folded_prefix, names);
+      visitor(*layer.provider);
     }
-  }
-}
-
-/// One provider's names: of several spellings the one that stands first.
-void Configuration::collect(const Provider& provider, std::string_view folded_prefix,
-                            std::map<std::string, std::string>& names) {
-  std::map<std::string, std::pair<std::size_t, std::size_t>> places;
-  const auto& settings = provider.settings();
-  for (auto it = settings.lower_bound(std::string(folded_prefix));
-       it != settings.end() && it->first.starts_with(folded_prefix); ++it) {
-    // Folding keeps the number of ':' but not always the number of bytes: cut the spelled key by its parts.
-    std::string_view rest = it->second->key;
-    for (auto parts = std::ranges::count(folded_prefix, ':'); parts > 0; --parts)
-      rest.remove_prefix(rest.find(':') + 1);
-    const std::string_view name = rest.substr(0, rest.find(':'));
-    const std::pair place(it->second->origin.index, it->second->origin.value_at);
-    const auto [known, added] = places.try_emplace(fold(name), place);
-    if (!added && known->second < place) continue;
-    known->second = place;
-    names.insert_or_assign(known->first, std::string(name));
   }
 }
 
 std::vector<std::string> Configuration::children(std::string_view section) const {
   std::map<std::string, std::string> names;
-  collect(fold(section) + ":", names);
+  visit([&, prefix = fold(section) + ":"](const Provider& one) { collect_children(one, prefix, names); });
   std::vector<std::string> out;
   std::ranges::transform(names, std::back_inserter(out), [](const auto& entry) { return entry.second; });
   std::ranges::stable_sort(out, child_before);
+  return out;
+}
+
+std::vector<SettingPtr> Configuration::below(std::string_view section) const {
+  std::set<std::string> keys;
+  visit([&, prefix = fold(section) + ":"](const Provider& one) {
+    const auto& settings = one.settings();
+    for (auto it = settings.lower_bound(prefix); it != settings.end() && it->first.starts_with(prefix); ++it) {
+      keys.insert(it->first);
+    }
+  });
+  std::vector<SettingPtr> out;
+  for (const std::string& key : keys) {
+    if (SettingPtr setting = find_folded(key)) out.push_back(std::move(setting));
+  }
   return out;
 }
 

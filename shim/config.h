@@ -6,6 +6,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <expected>
+#include <functional>
 #include <map>
 #include <memory>
 #include <optional>
@@ -60,7 +61,10 @@ using SettingPtr = std::shared_ptr<const Setting>;
 /// True for a key (folded) that some builder reads.
 [[nodiscard]] bool is_read(std::string_view folded_key);
 
-/// One source of settings. Keys that no builder reads are not kept.
+/// True for a key (folded) that some builder or its logging reads.
+[[nodiscard]] bool is_kept(std::string_view folded_key);
+
+/// One source of settings. Keys that nobody reads are not kept.
 class Provider {
  public:
   /// Adds, or replaces the value; a key keeps its first spelling, as in a .NET dictionary.
@@ -83,7 +87,8 @@ inline constexpr std::array<std::string_view, 3> kPrefixes = {"ASPNETCORE_", "DO
 
 /// The variables that the provider for one prefix reads (EnvironmentVariablesConfigurationProvider.cs): "__" becomes
 /// ':', the prefix is compared in any case and cut off. The very same name twice: the first. Names that become one key
-/// are ambiguous, since .NET's order changes from run to run.
+/// are ambiguous, since .NET's order changes from run to run;
+/// of those of logging the first one counts.
 class Variables {
  public:
   Variables(std::span<const std::string> environment, std::string_view prefix);
@@ -128,6 +133,8 @@ class Configuration {
   /// Names of the children of a section over all providers, each once in the spelling that comes first in the highest
   /// provider, in .NET's order (ConfigurationKeyComparer.cs).
   [[nodiscard]] std::vector<std::string> children(std::string_view section) const;
+  /// The settings that win of all keys below a section, by folded key.
+  [[nodiscard]] std::vector<SettingPtr> below(std::string_view section) const;
 
  private:
   struct Layer {
@@ -135,9 +142,8 @@ class Configuration {
     std::shared_ptr<const Configuration> chained;
   };
   [[nodiscard]] SettingPtr find_folded(const std::string& key) const;
-  void collect(std::string_view folded_prefix, std::map<std::string, std::string>& names) const;
-  static void collect(const Provider& provider, std::string_view folded_prefix,
-                      std::map<std::string, std::string>& names);
+  /// Every provider, chained ones too, lowest first.
+  void visit(const std::function<void(const Provider&)>& visitor) const;
   std::vector<Layer> layers_;
 };
 

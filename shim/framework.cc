@@ -339,6 +339,7 @@ std::map<std::string, std::string> properties_in(const Json& options) {
   for (const auto& [name, value] : properties->GetObject()) {
     if (const auto text = text_of(&value)) out[name.GetString()] = *text;
     if (value.IsBool()) out[name.GetString()] = value.GetBool() ? "true" : "false";
+    if (value.IsUint64()) out[name.GetString()] = std::to_string(value.GetUint64());
   }
   return out;
 }

@@ -20,6 +20,7 @@
 #include "shim/framework.h"
 #include "shim/host_json.h"
 #include "shim/path.h"
+#include "shim/probing.h"
 
 namespace portshim::host_files {
 namespace {
@@ -177,13 +178,26 @@ std::optional<std::string> app_called(const system::System& system, const std::s
   return is_app ? std::optional(name + ".dll") : std::nullopt;
 }
 
+Finding dotnet_alone() {
+  return {.id = Id::no_app_named,
+          .severity = Severity::error,
+          .what = "'dotnet' is given no app to start: it ends with exit code 129",
+          .why =
+              "without an argument it says how it is used, and ends; where a container or Pod is given a command of "
+              "its own, CMD is left out",
+          .did = "",
+          .next = "name the app's dll: dotnet App.dll"};
+}
+
 std::optional<Finding> no_app_named(const system::System& system, const runtime::App& app,
                                     std::span<const std::string> argv, const std::string& path) {
-  if (app.kind != runtime::Kind::dotnet || !app.assembly.empty() || argv.size() < 2) return std::nullopt;
+  if (app.kind != runtime::Kind::dotnet || !app.assembly.empty()) return std::nullopt;
   const auto muxer = system.real_path(path);
   const auto root = muxer ? framework::root_in(system, path::folder_of(*muxer)) : std::nullopt;
+  if (!root) return std::nullopt;
+  if (argv.size() < 2) return dotnet_alone();
   const std::string& word = argv[1];
-  if (!root || is_command(word)) return std::nullopt;
+  if (is_command(word)) return std::nullopt;
   const auto meant = app_called(system, word);
   const std::string next = meant ? fmt::format("write dotnet {}", quote(*meant))
                                  : "name the app's dll: dotnet App.dll; SDK commands need an image with the SDK";
@@ -407,11 +421,19 @@ std::optional<Finding> bad_startup_hook(const system::System& system, const runt
   if (!list || !app.properties) return std::nullopt;
   const auto supported = app.properties->find("System.StartupHookProvider.IsSupported");
   if (supported != app.properties->end() && supported->second != "true") return std::nullopt;
+  bool is_first = true;
   for (std::string_view rest = *list; !rest.empty();) {
     const std::size_t end = std::min(rest.find(':'), rest.size());
     const std::string hook(rest.substr(0, end));
     rest.remove_prefix(std::min(end + 1, rest.size()));
-    const auto problem = hook.empty() ? std::nullopt : hook_problem(system, hook);
+    if (hook.empty()) continue;
+    auto problem = hook_problem(system, hook);
+    if (!problem && is_first && !hook.starts_with('/') && !probing::may_find(system, app, environment, hook)) {
+      problem = Problem{.text = "no assembly of that name is beside the app, in its deps.json, or in a framework",
+                        .remedy = "write the whole path of the hook's dll, or unset the variable"};
+    }
+    // What one hook does may help those behind it.
+    is_first = false;
     if (!problem) continue;
     return Finding{
         .id = Id::startup_hook,

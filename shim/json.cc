@@ -264,7 +264,7 @@ class Settings {
   }
   /// Sets the value when somebody reads the key. A key that is there already keeps its place.
   void keep(std::optional<std::string> value) {
-    if (!config::is_read(folded_)) return;
+    if (!config::is_kept(folded_)) return;
     const config::SettingPtr known = provider_.find_folded(folded_);
     kept_ += spelled_.size() + (known ? 0 : kSettingBytes);
     if (kept_ > kKeptBytes) {

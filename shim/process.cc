@@ -51,11 +51,28 @@ std::string start_time_of(const System& system, pid_t pid) {
   return words.size() > kBehindName ? std::string(words[kBehindName]) : "";
 }
 
+/// What a limit is called in /proc/PID/limits.
+std::string_view name_of(system::Resource resource) {
+  switch (resource) {
+    case system::Resource::file_size:
+      return "Max file size";
+    case system::Resource::processes:
+      return "Max processes";
+    case system::Resource::address_space:
+      return "Max address space";
+    case system::Resource::data:
+      return "Max data size";
+    case system::Resource::stack:
+      return "Max stack size";
+    case system::Resource::open_files:
+      break;
+  }
+  return "Max open files";
+}
+
 /// The line of a limit: its name, soft and hard limit, and units (fs/proc/base.c, proc_pid_limits).
 std::optional<system::Limit> parse_limit(std::string_view text, system::Resource resource) {
-  std::string_view name = "Max open files";
-  if (resource == system::Resource::file_size) name = "Max file size";
-  if (resource == system::Resource::processes) name = "Max processes";
+  const std::string_view name = name_of(resource);
   const std::size_t begin = text.find(name);
   if (begin == std::string_view::npos) return std::nullopt;
   const auto words = words::of(text.substr(begin + name.size(), text.find('\n', begin) - begin - name.size()));

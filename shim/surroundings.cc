@@ -8,6 +8,7 @@
 #include <array>
 #include <cerrno>
 #include <cstdint>
+#include <cstdlib>
 #include <iterator>
 #include <optional>
 #include <string_view>
@@ -18,6 +19,7 @@
 #include "shim/environment.h"
 #include "shim/libraries.h"
 #include "shim/path.h"
+#include "shim/probing.h"
 
 namespace portshim::surroundings {
 namespace {
@@ -164,6 +166,91 @@ std::optional<Finding> few_processes(const system::System& system) {
       .next = "raise it (docker run --ulimit nproc=4096), or bound the container by its pids limit"};
 }
 
+/// What .NET needs of one kind of memory. Measured on .NET 10 with the workstation and the server GC.
+struct Need {
+  system::Resource resource;
+  std::string_view name;
+  std::uint64_t enough;
+  std::uint64_t never;  ///< with less no app starts
+  std::string_view why;
+  std::string_view next;
+};
+
+constexpr std::uint64_t kKiB = 1024;
+constexpr std::uint64_t kMiB = 1024 * kKiB;
+constexpr std::array kNeeds{
+    Need{system::Resource::address_space, "address space (RLIMIT_AS)", 3072 * kMiB, 512 * kMiB,
+         "address space is not memory: .NET reserves much more than it uses. What it says is 'GC heap initialization "
+         "failed' (exit code 137), 'Out of memory', or that an assembly cannot be found (134)",
+         "take the limit off (ulimit -v unlimited), and limit the memory of the container in its place"},
+    Need{system::Resource::data, "data (RLIMIT_DATA)", 128 * kMiB, 48 * kMiB,
+         "what .NET says is 'Failed to create CoreCLR' (exit code 137), or 'Out of memory' (134)",
+         "take the limit off (ulimit -d unlimited), and limit the memory of the container in its place"},
+    Need{system::Resource::stack, "stack (RLIMIT_STACK)", 160 * kKiB, 48 * kKiB,
+         "what .NET says is 'Stack overflow' (exit code 134), or nothing (139) while it may hang too",
+         "raise the limit (ulimit -s 8192, docker run --ulimit stack=8388608)"},
+};
+
+std::optional<Finding> little_memory(const system::System& system, const Facts& facts) {
+  for (const Need& need : kNeeds) {
+    const auto limit = system.limit(need.resource);
+    if (!limit || limit->soft >= need.enough) continue;
+    const bool certain = limit->soft < need.never && facts.app.asp_net_core == true;
+    return Finding{.id = Id::limit_memory,
+                   .severity = certain ? Severity::error : Severity::warning,
+                   .what = fmt::format("the app may have only {} of {}: .NET {} at its start", size_text(limit->soft),
+                                       need.name, certain ? "will end" : "is likely to end"),
+                   .why = std::string(need.why),
+                   .did = "",
+                   .next = std::string(need.next)};
+  }
+  return std::nullopt;
+}
+
+// --- Limits that .NET sets itself. ---
+
+struct Named {
+  std::string by;
+  std::string value;
+};
+
+/// GCHeapHardLimit as the GC is given it (gcenv.ee.cpp, GetIntConfigValue): the variable, in hexadecimal digits, before
+/// the app's runtimeconfig; what stands behind a number does not count, and 0 is none.
+std::optional<std::pair<Named, std::uint64_t>> heap_limit_of(const Facts& facts) {
+  constexpr int kHexadecimal = 16;
+  constexpr int kByPrefix = 0;
+  const auto number = [](const std::string& text, int base) { return std::strtoull(text.c_str(), nullptr, base); };
+  for (const char* name : {"DOTNET_GCHeapHardLimit", "COMPlus_GCHeapHardLimit"}) {
+    if (const auto value = variable(facts.input.environment, name))
+      return {{{name, *value}, number(*value, kHexadecimal)}};
+  }
+  constexpr const char* kProperty = "System.GC.HeapHardLimit";
+  if (!facts.app.properties) return std::nullopt;
+  const auto found = facts.app.properties->find(kProperty);
+  if (found == facts.app.properties->end()) return std::nullopt;
+  return {{{kProperty, found->second}, number(found->second, kByPrefix)}};
+}
+
+std::optional<Finding> small_heap(const Facts& facts) {
+  constexpr std::uint64_t kEnough = (3 * kMiB) + 1;  // where .NET 10 starts, with either GC
+  constexpr std::uint64_t kNever = (2 * kMiB) + 1;
+  const auto limit = heap_limit_of(facts);
+  if (!limit || limit->second == 0 || limit->second >= kEnough) return std::nullopt;
+  const auto& [named, bytes] = *limit;
+  const bool certain = bytes < kNever;
+  return Finding{.id = Id::heap_limit,
+                 .severity = certain ? Severity::error : Severity::warning,
+                 .what = fmt::format("{}={} leaves .NET a heap of {}: it {} at its start with exit code 137", named.by,
+                                     quote(named.value), size_text(bytes), certain ? "ends" : "is likely to end"),
+                 .why =
+                     "GC heap initialization failed with error 0x8007000E; the number is one of bytes, in the "
+                     "variable in hexadecimal digits",
+                 .did = "",
+                 .next =
+                     "leave it out, so that .NET keeps to the memory limit of the container, or raise it: 10000000 "
+                     "in the variable is 256 MiB"};
+}
+
 // --- Libraries. ---
 
 libraries::Place place_of(const Facts& facts) {
@@ -273,11 +360,6 @@ std::optional<std::string> argument(const hosting::Input& input, std::string_vie
   return std::nullopt;
 }
 
-struct Named {
-  std::string by;
-  std::string value;
-};
-
 /// The settings of that name which hosts read from the command line and the environment.
 std::vector<Named> settings_called(const hosting::Input& input, std::string_view name) {
   std::vector<Named> out;
@@ -314,96 +396,6 @@ std::optional<Finding> no_web_root(const system::System& system, const Facts& fa
   return std::nullopt;
 }
 
-// --- Values that cannot be converted. ---
-
-/// Boolean.TryParse: blanks around it do not count.
-bool is_boolean(std::string_view value) {
-  const std::string word = config::fold(address::trim(value));
-  return word == "TRUE" || word == "FALSE";
-}
-
-/// Enum.TryParse of LogLevel, which takes numbers too, and several names at a time.
-bool is_log_level(std::string_view value) {
-  constexpr std::array<std::string_view, 7> kLevels{"TRACE", "DEBUG",    "INFORMATION", "WARNING",
-                                                    "ERROR", "CRITICAL", "NONE"};
-  for (std::string_view rest = value;;) {
-    const std::size_t end = std::min(rest.find(','), rest.size());
-    const std::string_view one = address::trim(rest.substr(0, end));
-    const bool is_name = std::ranges::find(kLevels, config::fold(one)) != kLevels.end();
-    const bool is_number = end == value.size() && address::parse_int32(one);
-    if (!is_name && !is_number) return false;
-    if (end == rest.size()) return true;
-    rest.remove_prefix(end + 1);
-  }
-}
-
-/// The key that a variable sets, folded: "__" is ':' (EnvironmentVariablesConfigurationProvider.cs).
-std::string key_of(std::string_view name) {
-  std::string key = config::fold(name);
-  for (std::size_t at = key.find("__"); at != std::string::npos; at = key.find("__", at)) key.replace(at, 2, ":");
-  return key;
-}
-
-/// LoggerFilterConfigureOptions.cs: of variables without a prefix, which win over settings files.
-std::optional<Named> invalid_log_level(const hosting::Input& input) {
-  for (const std::string_view entry : input.environment) {
-    const std::size_t equals = std::min(entry.find('='), entry.size());
-    const std::string key = key_of(entry.substr(0, equals));
-    const bool is_level =
-        key.starts_with("LOGGING:LOGLEVEL:") || (key.starts_with("LOGGING:") && key.contains(":LOGLEVEL:"));
-    const std::string_view value = entry.substr(std::min(equals + 1, entry.size()));
-    if (is_level && !value.empty() && !is_log_level(value)) {
-      return Named{.by = std::string(entry.substr(0, equals)), .value = std::string(value)};
-    }
-  }
-  return std::nullopt;
-}
-
-std::optional<Finding> log_level(const hosting::Input& input) {
-  const auto invalid = invalid_log_level(input);
-  const bool overridden =
-      std::ranges::any_of(input.argv, [](const std::string& word) { return config::fold(word).contains("LOGGING:"); });
-  if (!invalid || overridden) return std::nullopt;
-  return Finding{.id = Id::invalid_value,
-                 .severity = Severity::warning,
-                 .what = fmt::format("{}={} is no log level: the app is likely to end at start with exit code 134",
-                                     quote(invalid->by), quote(invalid->value)),
-                 .why = fmt::format("System.InvalidOperationException: Configuration value '{}' is not supported; only "
-                                    "apps that replace .NET's own logging, as with Serilog, do not read it",
-                                    quote(invalid->value)),
-                 .did = "",
-                 .next = "write Trace, Debug, Information, Warning, Error, Critical or None"};
-}
-
-/// hostBuilder:reloadConfigOnChange (HostingHostBuilderExtensions.cs), which WebHost does not read.
-std::optional<Finding> reload_switch(const hosting::Input& input) {
-  const auto invalid = [&]() -> std::optional<Named> {
-    for (const std::string_view entry : input.environment) {
-      const std::size_t equals = std::min(entry.find('='), entry.size());
-      const std::string key = config::fold(entry.substr(0, equals));
-      const std::string_view value = entry.substr(std::min(equals + 1, entry.size()));
-      const bool is_it =
-          key == "DOTNET_HOSTBUILDER__RELOADCONFIGONCHANGE" || key == "ASPNETCORE_HOSTBUILDER__RELOADCONFIGONCHANGE";
-      if (is_it && !is_boolean(value)) return Named{std::string(entry.substr(0, equals)), std::string(value)};
-    }
-    return std::nullopt;
-  }();
-  const bool overridden = std::ranges::any_of(input.argv, [](const std::string& word) {
-    return config::fold(word).contains("HOSTBUILDER:RELOADCONFIGONCHANGE");
-  });
-  if (!invalid || overridden) return std::nullopt;
-  const bool certain = std::ranges::none_of(input.builders, [](hosting::Builder one) {
-    return one == hosting::Builder::wh || one == hosting::Builder::empty;
-  });
-  return Finding{.id = Id::invalid_value,
-                 .severity = certain ? Severity::error : Severity::warning,
-                 .what = fmt::format("{}={} is neither true nor false: the app {} at start with exit code 134",
-                                     quote(invalid->by), quote(invalid->value), certain ? "ends" : "is likely to end"),
-                 .why = "System.InvalidOperationException: Failed to convert configuration value",
-                 .did = "",
-                 .next = "write true or false, or unset it"};
-}
-
 // --- What the app starts without. ---
 
 /// profilepriv and profilinghelper.cpp: the variable for the machine first.
@@ -427,6 +419,50 @@ std::optional<Finding> no_profiler(const system::System& system, const Facts& fa
                    .why = system::describe(readable.error().code),
                    .did = "",
                    .next = "put the library of the monitoring agent there, or set CORECLR_ENABLE_PROFILING=0"};
+  }
+  return std::nullopt;
+}
+
+/// One of the names that settings hold, which have ';' between them (WebHostOptions.cs).
+std::vector<std::string_view> split_names(std::string_view list) {
+  std::vector<std::string_view> out;
+  while (!list.empty()) {
+    const std::size_t end = std::min(list.find(';'), list.size());
+    if (const auto name = address::trim(list.substr(0, end)); !name.empty()) out.push_back(name);
+    list.remove_prefix(std::min(end + 1, list.size()));
+  }
+  return out;
+}
+
+/// GenericWebHostBuilder.cs and WebHostBuilder.cs, ExecuteHostingStartups: what cannot be loaded is logged.
+std::optional<Finding> no_hosting_startup(const system::System& system, const Facts& facts) {
+  using enum hosting::Builder;
+  const hosting::Input& input = facts.input;
+  const auto settings = settings_called(input, "hostingStartupAssemblies");
+  const auto is_prevented = [](const Named& one) { return is_true(one.value); };
+  const bool reads_them =
+      std::ranges::all_of(input.builders, [](hosting::Builder one) { return one == wab || one == gh; });
+  // Of several it is not looked at which of them wins.
+  if (settings.size() != 1 || !reads_them ||
+      std::ranges::any_of(settings_called(input, "preventHostingStartup"), is_prevented))
+    return std::nullopt;
+  const auto excluded = settings_called(input, "hostingStartupExcludeAssemblies");
+  for (const std::string_view entry : split_names(settings[0].value)) {
+    const std::string name(entry.substr(0, entry.find(',')));
+    const bool is_excluded = std::ranges::any_of(excluded, [&](const Named& list) {
+      return std::ranges::any_of(split_names(list.value), [&](auto one) { return equal_in_any_case(one, entry); });
+    });
+    if (is_excluded || probing::may_find(system, facts.app, input.environment, name)) continue;
+    return Finding{.id = Id::hosting_startup_missing,
+                   .severity = Severity::warning,
+                   .what = fmt::format("{} names the assembly '{}', which is not there: the app runs without what it "
+                                       "adds",
+                                       quote(settings[0].by), quote(name)),
+                   .why =
+                       "no assembly of that name is beside the app, in its deps.json, or in a framework; .NET logs "
+                       "'Hosting startup assembly exception', and goes on",
+                   .did = "",
+                   .next = "add the package to the app, or take the name out"};
   }
   return std::nullopt;
 }
@@ -464,7 +500,8 @@ std::vector<Finding> check_limits(const system::System& system, const Facts& fac
   std::vector<Finding> out;
   const runtime::App& app = facts.app;
   if (!app.is_dotnet() || (app.kind == runtime::Kind::dotnet && app.assembly.empty())) return out;
-  for (const auto& finding : {few_open_files(system, facts), small_file_size(system, facts), few_processes(system)}) {
+  for (const auto& finding : {few_open_files(system, facts), small_file_size(system, facts), few_processes(system),
+                              little_memory(system, facts)}) {
     if (finding) out.push_back(*finding);
   }
   return out;
@@ -480,8 +517,6 @@ std::vector<Finding> check(const system::System& system, const Facts& facts) {
       app.is_dotnet() && !app.assembly_missing && (app.kind == runtime::Kind::apphost || !app.assembly.empty());
   if (!starts) return out;
   if (!app.binds_nothing()) {
-    add(log_level(facts.input));
-    add(reload_switch(facts.input));
     add(no_inotify(system, facts));
     add(no_web_root(system, facts));
   }
@@ -490,7 +525,9 @@ std::vector<Finding> check(const system::System& system, const Facts& facts) {
   add(no_icu(system, facts));
   add(no_openssl(system, facts));
   add(no_home(system, facts));
+  add(small_heap(facts));
   add(no_profiler(system, facts));
+  add(no_hosting_startup(system, facts));
   add(no_diagnostics(system, facts));
   return out;
 }

@@ -628,6 +628,12 @@ Result<Limit> Linux::limit(Resource resource) const {
         return RLIMIT_FSIZE;
       case Resource::processes:
         return RLIMIT_NPROC;
+      case Resource::address_space:
+        return RLIMIT_AS;
+      case Resource::data:
+        return RLIMIT_DATA;
+      case Resource::stack:
+        return RLIMIT_STACK;
       case Resource::open_files:
         break;
     }

@@ -69,7 +69,7 @@ struct ProcessCapabilities {
 [[nodiscard]] bool can_keep_net_bind(const ProcessCapabilities& capabilities);
 
 /// A limit of the process (getrlimit(2)).
-enum class Resource : std::uint8_t { open_files, file_size, processes };
+enum class Resource : std::uint8_t { open_files, file_size, processes, address_space, data, stack };
 struct Limit {
   static constexpr std::uint64_t kUnlimited = UINT64_MAX;
   std::uint64_t soft = kUnlimited;

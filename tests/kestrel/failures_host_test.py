@@ -7,6 +7,7 @@ import dataclasses
 import errno
 import functools
 import itertools
+import json
 import os
 import resource
 import shutil
@@ -77,6 +78,14 @@ def in_place_of_dll(make: Callable[[Path], object]) -> Callable[[Path], object]:
     return replace
 
 
+def small_heap(folder: Path) -> None:
+    path = folder / "aspnetapp.runtimeconfig.json"
+    config = json.loads(path.read_text())
+    config["runtimeOptions"].setdefault("configProperties", {})["System.GC.HeapHardLimit"] = 1_000_000
+    path.write_text(json.dumps(config))
+
+
+MIB = 1 << 20
 ROOT = "{dotnet}"  # the folder of the real one
 DEPS, CONFIG, DLL = "aspnetapp.deps.json", "aspnetapp.runtimeconfig.json", "aspnetapp.dll"
 ASP_NET = '"framework": {"name": "Microsoft.AspNetCore.App", "version": "8.0.0"}'
@@ -120,6 +129,11 @@ HOST = (
         variables={"DOTNET_hostBuilder__reloadConfigOnChange": "maybe"}),
     Row("hook missing", "PS428", ABORTED, HOOK, variables={"DOTNET_STARTUP_HOOKS": "/nope.dll"}),
     Row("hook relative", "PS428", ABORTED, HOOK, variables={"DOTNET_STARTUP_HOOKS": "nope.dll"}),
+    Row("hook by name", "PS428", ABORTED, HOOK, variables={"DOTNET_STARTUP_HOOKS": "No.Such.Assembly"}),
+    Row("dotnet alone", "PS424", 129, command=("dotnet",)),
+    Row("a heap of a megabyte", "PS448", 137, "GC heap initialization failed",
+        variables={"DOTNET_GCHeapHardLimit": "100000"}),
+    Row("a heap of a megabyte, by the runtimeconfig", "PS448", 137, "GC heap initialization failed", small_heap),
     Row("hook no assembly", "PS428", ABORTED, HOOK, variables={"DOTNET_STARTUP_HOOKS": "/etc/passwd"}),
 )
 
@@ -295,6 +309,12 @@ def limits() -> tuple[Row, ...]:
         Row("hardly any open files", "PS433", ABORTED, "Unhandled exception",
             stage=limited(resource.RLIMIT_NOFILE, 32)),
         Row("hardly any size", "PS434", (137, ABORTED, -signal.SIGSEGV), stage=limited(resource.RLIMIT_FSIZE, 16 << 10)),
+        Row("hardly any data", "PS450", 137, "Failed to create CoreCLR", stage=limited(resource.RLIMIT_DATA, 40 * MIB)),
+        Row("hardly any address space", "PS450", 137, "GC heap initialization failed",
+            stage=limited(resource.RLIMIT_AS, 500 * MIB)),
+        Row("little stack", "PS450", ABORTED, "Stack overflow", stage=limited(resource.RLIMIT_STACK, 48 << 10)),
+        Row("little data", "PS450", ABORTED, stage=limited(resource.RLIMIT_DATA, 80 * MIB)),
+        Row("little address space", "PS450", (137, ABORTED), stage=limited(resource.RLIMIT_AS, 1024 * MIB)),
         Row("few open files", "PS433", ABORTED, "Unhandled exception", stage=limited(resource.RLIMIT_NOFILE, 64)),
         Row("small files", "PS434", -signal.SIGSEGV, stage=limited(resource.RLIMIT_FSIZE, 100 << 10)),
         Row("few processes", "PS435", (137, ABORTED), stage=limited(resource.RLIMIT_NPROC, 12) | NOBODY_ELSE),
@@ -312,12 +332,25 @@ VALUES = (
     Row("log level", "PS442", ABORTED, "is not supported", variables={"Logging__LogLevel__Default": "Warn"}),
     Row("log level of a provider", "PS442", ABORTED, "is not supported",
         variables={"Logging__Console__LogLevel__Microsoft": "Info"}),
+    Row("log level in a file", "PS442", ABORTED, "is not supported",
+        make=containing("appsettings.json", '{"Logging": {"LogLevel": {"Default": "Verbose"}}}')),
+    Row("log level by argument", "PS442", ABORTED, "is not supported",
+        command=("dotnet", DLL, "--Logging:LogLevel:Default=Verbose")),
+    *(Row(f"{name} of the console", "PS442", ABORTED, text, variables={f"Logging__Console__{name}": value})
+      for name, value, text in (
+          ("IncludeScopes", "1", "Failed to convert"), ("Format", "Json", "Failed to convert"),
+          ("MaxQueueLength", "0", "ArgumentOutOfRangeException"), ("QueueFullMode", "Drop", "Failed to convert"),
+          ("LogToStandardErrorThreshold", "all", "Failed to convert"),
+          ("FormatterOptions__SingleLine", "yes", "Failed to convert"),
+          ("FormatterOptions__ColorBehavior", "On", "Failed to convert"),
+          ("FormatterOptions__JsonWriterOptions__MaxDepth", "x", "Failed to convert"))),
 )
 
 # The app starts, and does without something.
 LOSSES = (
     Row("profiler", "PS436", variables={"CORECLR_ENABLE_PROFILING": "1", "CORECLR_PROFILER_PATH": "/nope.so",
                                         "CORECLR_PROFILER": "{846F5F1C-F9AE-4B07-969E-05C26BC060D8}"}),
+    Row("hosting startup", "PS447", variables={"ASPNETCORE_HOSTINGSTARTUPASSEMBLIES": "No.Such.Assembly"}),
     Row("appsettings.json a directory", "PS323", make=lambda folder: (folder / "appsettings.json").mkdir()),
     Row("TMPDIR missing", "PS437", variables={"TMPDIR": "/nope"}),
     Row("TMPDIR not writable", "PS437", variables={"TMPDIR": "/etc"}),
@@ -464,7 +497,7 @@ class Surroundings(FailuresTest):
             app.kill()
 
     def test_only_the_certain_one_is_refused(self):
-        certain, likely = limits()[:3], limits()[3:]
+        certain, likely = limits()[:5], limits()[5:]
         for row in certain:
             with self.subTest(row.name):
                 self.assert_refused(row)

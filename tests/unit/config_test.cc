@@ -174,8 +174,25 @@ TEST(Config, TheLastProviderWinsEvenWithAnEmptyValueAndAChainedOneDoesNot) {
 }
 
 TEST(Config, KeysThatNobodyReadsAreNotKept) {
-  const Provider provider = from_environment(Words{"PATH=/bin", "URLS=x", "Logging__Console=y"}, "");
+  const Provider provider = from_environment(Words{"PATH=/bin", "URLS=x", "Serilog__Console=y"}, "");
   EXPECT_EQ(provider.settings().size(), 1U);
+}
+
+TEST(Config, BelowASectionTheLastProviderWinsAndChainedOnesDoNotWithEmptyValues) {
+  const Words environment{"Logging__A=1", "LOGGING__A=2", "Logging__B=", "Other__C=1"};
+  const Provider variables = Variables(environment, "").provider({});
+  const auto given = arguments({"--logging:a=3", "--Logging:B=4", "--Logging:C:D=5"});
+  Configuration configuration;
+  configuration.add(given);
+  configuration.chain([&] {
+    Configuration inner;
+    inner.add(variables);
+    return inner;
+  }());
+  std::vector<std::string> values;
+  for (const SettingPtr& setting : configuration.below("logging")) values.push_back(*setting->value);
+  EXPECT_THAT(values, testing::ElementsAre("1", "4", "5"));
+  EXPECT_TRUE(Variables(environment, "").choices().empty()) << "of logging no name is ambiguous";
 }
 
 }  // namespace

@@ -228,10 +228,19 @@ TEST(HostFiles, AStartupHookThatCannotBeLoadedIsAnError) {
     c.environment = {std::string("DOTNET_STARTUP_HOOKS=") + hooks};
     EXPECT_EQ(c.only().id, Id::startup_hook) << hooks;
   }
-  for (const char* hooks : {"", "::", "/hooks/Good.dll", "Good"}) {
+  for (const char* hooks : {"", "::", "/hooks/Good.dll", "App"}) {
     c.environment = {std::string("DOTNET_STARTUP_HOOKS=") + hooks};
     EXPECT_TRUE(c.check().empty()) << hooks;
   }
+}
+
+TEST(HostFiles, AStartupHookByNameHasToBeSomewhereAndTheFirstMayHelpTheOthers) {
+  Case c;
+  c.environment = {"DOTNET_STARTUP_HOOKS=Nope"};
+  EXPECT_EQ(c.only().id, Id::startup_hook);
+  c.system.file("/hooks/Good.dll", image(1024, 1024));
+  c.environment = {"DOTNET_STARTUP_HOOKS=/hooks/Good.dll:Nope"};
+  EXPECT_TRUE(c.check().empty());
 }
 
 TEST(HostFiles, StartupHooksCanBeSwitchedOff) {

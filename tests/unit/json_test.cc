@@ -159,7 +159,8 @@ TEST(Json, EmptyObjectsAndArraysAreNull) {
 
 TEST(Json, KeysThatNobodyReadsAreNotKept) {
   expect({
-      {R"({"Logging":{"LogLevel":{"Default":"Information"}},"AllowedHosts":"*","Kestrel":"x","url":"x"})", ""},
+      {R"({"Logging":{"LogLevel":{"Default":"Information"}},"AllowedHosts":"*","Kestrel":"x","url":"x"})",
+       "Logging:LogLevel:Default=Information"},
       {R"({"Kestrel__Endpoints__Http__Url":"x"})", ""},
       {R"( {"Urls ":"x"," Urls":"x","Url":"x","":"x",":":"x"} )", ""},
   });
@@ -744,7 +745,7 @@ TEST(Json, NullAndEmptyContainersAreNullAndAnEmptyStringIsNot) {
 }
 
 TEST(Json, ASettingKnowsItsPlaceAmongThoseThatAreKept) {
-  const auto provider = read(R"({"Urls":"x","Logging":{"a":1},"Kestrel":{"Endpoints":{"A":{"Url":"y"}}}})", kName);
+  const auto provider = read(R"({"Urls":"x","Serilog":{"a":1},"Kestrel":{"Endpoints":{"A":{"Url":"y"}}}})", kName);
   ASSERT_TRUE(provider.has_value());
   EXPECT_EQ(provider->find("urls")->origin,
             (config::Origin{

@@ -330,7 +330,8 @@ TEST(Process, HasItsOwnLimits) {
   const auto files = view.limit(system::Resource::open_files);
   EXPECT_EQ(files->soft, 77U);
   EXPECT_EQ(files->hard, 99U);
-  for (const auto resource : {system::Resource::file_size, system::Resource::processes}) {
+  for (const auto resource : {system::Resource::file_size, system::Resource::processes, system::Resource::address_space,
+                              system::Resource::data, system::Resource::stack}) {
     EXPECT_EQ(view.limit(resource)->soft, linux_.limit(resource)->soft);
     EXPECT_EQ(view.limit(resource)->hard, linux_.limit(resource)->hard);
   }

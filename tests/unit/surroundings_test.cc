@@ -20,6 +20,7 @@ using support::Call;
 using support::FakeSystem;
 using testing::ElementsAre;
 using testing::IsEmpty;
+using Properties = std::map<std::string, std::string>;
 using Words = std::vector<std::string>;
 
 /// An app that needs ICU, in a container that has all it needs; a test takes something away.
@@ -34,7 +35,7 @@ struct Case {
                    .assembly = "App.dll",
                    .asp_net_core = true,
                    .major = 10,
-                   .properties = std::map<std::string, std::string>{}};
+                   .properties = Properties{}};
 
   Case() : environment{"HOME=/"} { system.file("/usr/lib/libicuuc.so.76", "").file("/usr/lib/libssl.so.3", ""); }
 
@@ -166,40 +167,6 @@ TEST(Surroundings, HttpsNeedsAHomeDirectory) {
   EXPECT_THAT(c.ids(), IsEmpty());
 }
 
-TEST(Surroundings, OnlyValuesThatCannotBeConvertedAreNamed) {
-  Case c;
-  for (const char* good : {"Logging__LogLevel__Default=information", "Logging__LogLevel__Default= Debug ",
-                           "LOGGING__LOGLEVEL__Default=2", "Logging__Console__LogLevel__A=Debug,Error",
-                           "Logging__LogLevel__Default=", "Logging__Console__FormatterName=x", "LogLevel__Default=x"}) {
-    c.environment = {good};
-    EXPECT_THAT(c.ids(), IsEmpty()) << good;
-  }
-  for (const char* bad : {"Logging__LogLevel__Default=Warn", "logging__console__loglevel__Microsoft=Info",
-                          "Logging__LogLevel__Default=Debug,", "Logging__LogLevel__Default=1,2x"}) {
-    c.environment = {bad};
-    EXPECT_THAT(c.ids(), ElementsAre(Id::invalid_value)) << bad;
-  }
-  c.arguments = {"--Logging:LogLevel:Default=Warning"};
-  EXPECT_THAT(c.ids(), IsEmpty()) << "it may be overridden";
-}
-
-TEST(Surroundings, ASwitchOfReloadingIsTrueOrFalse) {
-  Case c;
-  const auto severity = [&](const char* entry) {
-    const std::vector<std::string> environment{entry};
-    const hosting::Input input{.environment = environment, .argv = {"dotnet", "App.dll"}, .builders = c.builders};
-    const auto found = surroundings::check(
-        c.system, {.app = c.app, .program = c.program, .input = input, .predictions = c.predictions});
-    return found.empty() ? Severity::debug : found[0].severity;
-  };
-  EXPECT_EQ(severity("DOTNET_hostBuilder__reloadConfigOnChange= True "), Severity::debug);
-  EXPECT_EQ(severity("hostBuilder__reloadConfigOnChange=maybe"), Severity::debug);
-  EXPECT_EQ(severity("DOTNET_hostBuilder__reloadConfigOnChange=maybe"), Severity::error);
-  EXPECT_EQ(severity("ASPNETCORE_HOSTBUILDER__reloadConfigOnChange="), Severity::error);
-  c.builders.push_back(hosting::Builder::wh);
-  EXPECT_EQ(severity("DOTNET_hostBuilder__reloadConfigOnChange=1"), Severity::warning);
-}
-
 TEST(Surroundings, WithLimitsThisLowNoAppStarts) {
   Case c;
   const auto severity = [&] {
@@ -217,6 +184,86 @@ TEST(Surroundings, WithLimitsThisLowNoAppStarts) {
   EXPECT_EQ(severity(), Severity::error);
   c.app.major = std::nullopt;
   EXPECT_EQ(severity(), Severity::warning);
+  c.system.limits = {{system::Resource::data, {.soft = 32 << 20}}};
+  EXPECT_EQ(severity(), Severity::error);
+  c.app.asp_net_core = std::nullopt;
+  EXPECT_EQ(severity(), Severity::warning);
+}
+
+TEST(Surroundings, OneKindOfMemoryThatIsTooLittleIsNamed) {
+  constexpr std::uint64_t kGiB = std::uint64_t{1} << 30U;
+  Case c;
+  c.system.limits = {{system::Resource::address_space, {.soft = 3 * kGiB}},
+                     {system::Resource::data, {.soft = kGiB}},
+                     {system::Resource::stack, {.soft = 8 << 20}}};
+  EXPECT_THAT(c.ids(), IsEmpty());
+  for (const auto& [resource, soft] : {std::pair{system::Resource::address_space, 2 * kGiB},
+                                       {system::Resource::data, std::uint64_t{100} << 20U},
+                                       {system::Resource::stack, std::uint64_t{64} << 10U}}) {
+    c.system.limits = {{resource, {.soft = soft}}};
+    EXPECT_THAT(c.ids(), ElementsAre(Id::limit_memory));
+  }
+}
+
+TEST(Surroundings, ALimitOfTheHeapIsHexadecimalInTheVariableAndDecimalInTheFile) {
+  Case c;
+  const auto finding = [&]() -> std::optional<Finding> {
+    const hosting::Input input{.environment = c.environment, .argv = {"dotnet", "App.dll"}, .builders = c.builders};
+    const auto found = surroundings::check(
+        c.system, {.app = c.app, .program = c.program, .input = input, .predictions = c.predictions});
+    return found.empty() ? std::nullopt : std::optional(found[0]);
+  };
+  for (const char* good : {"DOTNET_GCHeapHardLimit=10000000", "DOTNET_GCHeapHardLimit=0x400000",
+                           "DOTNET_GCHeapHardLimit=0", "DOTNET_GCHeapHardLimit=none"}) {
+    c.environment = {good};
+    EXPECT_FALSE(finding()) << good;
+  }
+  for (const char* bad :
+       {"DOTNET_GCHeapHardLimit=100000", "COMPlus_GCHeapHardLimit=0x200000", "DOTNET_GCHeapHardLimit=f"}) {
+    c.environment = {bad};
+    ASSERT_TRUE(finding()) << bad;
+    EXPECT_EQ(finding()->id, Id::heap_limit);
+    EXPECT_EQ(finding()->severity, Severity::error) << bad;
+  }
+  c.environment = {"DOTNET_GCHeapHardLimit=280000"};
+  EXPECT_EQ(finding()->severity, Severity::warning);
+  c.environment = {};
+  for (const auto& [value, is_bad] :
+       {std::pair{"1000000", true}, {"10000000", false}, {"0x1000", true}, {"f", false}}) {
+    c.app.properties = Properties{{"System.GC.HeapHardLimit", value}};
+    EXPECT_EQ(finding().has_value(), is_bad) << value;
+  }
+  c.app.properties = Properties{{"System.GC.HeapHardLimit", "1"}};
+  c.environment = {"DOTNET_GCHeapHardLimit=10000000"};
+  EXPECT_FALSE(finding()) << "the variable wins";
+}
+
+TEST(Surroundings, AHostingStartupThatIsNotThereIsALoss) {
+  Case c;
+  c.app.base_directory = "/app";
+  c.app.dotnet_root = "/usr/share/dotnet";
+  c.app.framework_dependent = true;
+  c.system.file("/app/App.dll", "").file("/app/Monitor.dll", "");
+  c.system.file("/usr/share/dotnet/shared/Microsoft.AspNetCore.App/10.0.0/System.Own.dll", "");
+  for (const char* good : {"ASPNETCORE_HOSTINGSTARTUPASSEMBLIES=monitor; App ;;System.Own, Version=1.0.0.0",
+                           "DOTNET_HostingStartupAssemblies="}) {
+    c.environment = {good};
+    EXPECT_THAT(c.ids(), IsEmpty()) << good;
+  }
+  for (const char* bad : {"ASPNETCORE_HOSTINGSTARTUPASSEMBLIES=Monitor;Nope", "DOTNET_HostingStartupAssemblies=Nope"}) {
+    c.environment = {bad};
+    EXPECT_THAT(c.ids(), ElementsAre(Id::hosting_startup_missing)) << bad;
+    for (const char* also : {"ASPNETCORE_PREVENTHOSTINGSTARTUP=1", "ASPNETCORE_HOSTINGSTARTUPEXCLUDEASSEMBLIES=nope",
+                             "DOTNET_ADDITIONAL_DEPS=/x", "ASPNETCORE_HostingStartupAssemblies=Other"}) {
+      c.environment = {bad, also};
+      EXPECT_THAT(c.ids(), IsEmpty()) << bad << ' ' << also;
+    }
+  }
+  c.environment = {};
+  c.arguments = {"--hostingStartupAssemblies", "Nope"};
+  EXPECT_THAT(c.ids(), ElementsAre(Id::hosting_startup_missing));
+  c.builders = {hosting::Builder::slim};
+  EXPECT_THAT(c.ids(), IsEmpty());
 }
 
 TEST(Surroundings, AProfilerIsLookedForOnlyWhereItIsSwitchedOn) {
