@@ -202,7 +202,7 @@ def _settings() -> Iterator[Start]:
                            "Logging__Console__LogLevel__Default": "Trace,information"},
             "reload": {"DOTNET_hostBuilder__reloadConfigOnChange": " True "},
             "additional deps.json that is missing": {"DOTNET_ADDITIONAL_DEPS": "/nope.deps.json:/etc/passwd"},
-            "lower case": {"aspnetcore_urls": "http://+:8081"},
+            "lower case": {"aspnetcore_urls": "http://+:8081", "ASPNETCORE_URLS": None},
             "Services with such names": {"HTTP_PORT": "tcp://10.96.0.7:80", "KESTREL_PORT": "tcp://10.96.0.8:80",
                                          "URLS_SERVICE_HOST": "10.96.0.9", "DOTNET_PORT": "tcp://10.96.0.10:80"},
     }.items():
