@@ -87,8 +87,7 @@ inline constexpr std::array<std::string_view, 3> kPrefixes = {"ASPNETCORE_", "DO
 
 /// The variables that the provider for one prefix reads (EnvironmentVariablesConfigurationProvider.cs): "__" becomes
 /// ':', the prefix is compared in any case and cut off. The very same name twice: the first. Names that become one key
-/// are ambiguous, since .NET's order changes from run to run;
-/// of those of logging the first one counts.
+/// are ambiguous, since .NET's order changes from run to run; of those of logging the first one counts.
 class Variables {
  public:
   Variables(std::span<const std::string> environment, std::string_view prefix);

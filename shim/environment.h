@@ -19,4 +19,9 @@ namespace portshim::environment {
   return std::nullopt;
 }
 
+/// True where it has a value that is not empty.
+[[nodiscard]] inline bool is_set(std::span<const std::string> environment, std::string_view name) {
+  return !value(environment, name).value_or("").empty();
+}
+
 }  // namespace portshim::environment

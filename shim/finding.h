@@ -86,12 +86,12 @@ enum class Id : std::uint16_t {
   cut_off = 438,
   child_signal_ignored = 440,
   stop_signals_blocked = 441,
-  // PS5xx supervise and guard
   invalid_value = 442,
   hosting_startup_missing = 447,
   heap_limit = 448,
   local_alone = 449,
   limit_memory = 450,
+  // PS5xx supervise and guard
   not_supervised = 501,
   host_failed = 502,
   aborted = 503,

@@ -87,8 +87,7 @@ struct RuntimeConfig {
   std::vector<Reference> frameworks = {};
   std::vector<Reference> included = {};  ///< of a self-contained app: these versions are what it has
   std::vector<Reference> named = {};     ///< names and versions that can be read, also where it is not valid
-  /// "configProperties", as AppContext has them: strings, booleans as "true" and "false", and whole
-  /// numbers that are not negative.
+  /// "configProperties", as AppContext has them: strings, booleans as "true" and "false", and whole numbers from 0.
   std::map<std::string, std::string> properties = {};
 };
 

@@ -571,7 +571,7 @@ kestrel::Run start(const Host& host, bool strict) {
 Prediction predict_one(const Providers& from, Builder builder, int major) {
   const Code code = CodeReader(from.input.code, builder).result();
   const Host host = build(builder, major, from, code);
-  Prediction prediction{.builder = builder, .major = major, .strict = start(host, true)};
+  Prediction prediction{.builder = builder, .major = major, .logging = {}, .strict = start(host, true)};
   if (builder != Builder::empty) prediction.logging = host.kestrel.configuration.below("Logging");
   const auto& failure = prediction.strict.failure;
   if (failure && !failure->certain) prediction.prevented = start(host, false);

@@ -45,10 +45,9 @@ struct Input {
 struct Prediction {
   Builder builder = Builder::wab;
   int major = 10;
-  std::size_t variant = 0;  ///< which combination of several spellings of names wins
-  kestrel::Run strict;      ///< as it is: a failure that code could prevent ends it
-  std::vector<config::SettingPtr> logging =
-      {};                                      ///< what its logging is set up by: of the section Logging all that wins
+  std::size_t variant = 0;                     ///< which combination of several spellings of names wins
+  std::vector<config::SettingPtr> logging;     ///< what wins of the section Logging
+  kestrel::Run strict;                         ///< as it is: a failure that code could prevent ends it
   std::optional<kestrel::Run> prevented = {};  ///< where it differs: as if code had prevented every failure that it can
 
   /// What the app binds at the most: the run to plan for.

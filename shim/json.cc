@@ -17,6 +17,7 @@ namespace {
 constexpr std::size_t kDeepest = 64;  // JsonReaderOptions.DefaultMaxDepth
 /// Room for the keys that are kept, with so much more for each one: nested names make keys far longer than the text.
 constexpr std::size_t kKeptBytes = std::size_t{16} << 20U;
+constexpr std::size_t kLoggingBytes = std::size_t{1} << 20U;
 constexpr std::size_t kSettingBytes = 128;
 
 unsigned char to_byte(char c) {
@@ -266,8 +267,11 @@ class Settings {
   void keep(std::optional<std::string> value) {
     if (!config::is_kept(folded_)) return;
     const config::SettingPtr known = provider_.find_folded(folded_);
-    kept_ += spelled_.size() + (known ? 0 : kSettingBytes);
-    if (kept_ > kKeptBytes) {
+    const bool is_read = config::is_read(folded_);
+    std::size_t& kept = is_read ? kept_ : kept_logging_;
+    kept += spelled_.size() + (known ? 0 : kSettingBytes);
+    if (!is_read && kept > kLoggingBytes) return;
+    if (kept > kKeptBytes) {
       problem_ = "System.OutOfMemoryException: Exception of type 'System.OutOfMemoryException' was thrown.";
       return;
     }
@@ -286,6 +290,7 @@ class Settings {
   std::vector<Frame> frames_;
   KeySet taken_;
   std::size_t kept_ = 0;
+  std::size_t kept_logging_ = 0;
   config::Provider provider_;
   std::optional<std::string> problem_;
 };

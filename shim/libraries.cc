@@ -15,10 +15,6 @@ namespace {
 
 using system::System;
 
-bool is_set(const Place& place, std::string_view name) {
-  return !environment::value(place.environment, name).value_or("").empty();
-}
-
 /// Folders of libraries for 32-bit programs: .NET on Linux is none.
 bool is_for_32_bit(std::string_view path) {
   return path.contains("/lib32/") || path.contains("/libx32/") || path.contains("/i386-linux-gnu/");
@@ -63,7 +59,7 @@ std::vector<std::string> folders(const Place& place) {
 bool is_searched_elsewhere(const System& system, const Place& place) {
   // Distributions that keep every package in a folder of its own name it in the libraries that use it.
   if (place.dotnet_root.starts_with("/nix/") || place.dotnet_root.starts_with("/gnu/")) return true;
-  if (is_set(place, "LD_PRELOAD")) return true;
+  if (environment::is_set(place.environment, "LD_PRELOAD")) return true;
   // musl searches the folders that a file names, in place of its own.
   return std::ranges::any_of(std::array{"x86_64", "aarch64"}, [&](const char* machine) {
     return system.status(fmt::format("/etc/ld-musl-{}.path", machine)).has_value();

@@ -234,10 +234,11 @@ std::optional<std::pair<Named, std::uint64_t>> heap_limit_of(const Facts& facts)
 std::optional<Finding> small_heap(const Facts& facts) {
   constexpr std::uint64_t kEnough = (3 * kMiB) + 1;  // where .NET 10 starts, with either GC
   constexpr std::uint64_t kNever = (2 * kMiB) + 1;
+  constexpr int kFirstMeasured = 8;
   const auto limit = heap_limit_of(facts);
   if (!limit || limit->second == 0 || limit->second >= kEnough) return std::nullopt;
   const auto& [named, bytes] = *limit;
-  const bool certain = bytes < kNever;
+  const bool certain = bytes < kNever && facts.app.major >= kFirstMeasured;
   return Finding{.id = Id::heap_limit,
                  .severity = certain ? Severity::error : Severity::warning,
                  .what = fmt::format("{}={} leaves .NET a heap of {}: it {} at its start with exit code 137", named.by,
@@ -440,8 +441,9 @@ std::optional<Finding> no_hosting_startup(const system::System& system, const Fa
   const hosting::Input& input = facts.input;
   const auto settings = settings_called(input, "hostingStartupAssemblies");
   const auto is_prevented = [](const Named& one) { return is_true(one.value); };
-  const bool reads_them =
-      std::ranges::all_of(input.builders, [](hosting::Builder one) { return one == wab || one == gh; });
+  const bool reads_them = !input.builders.empty() && std::ranges::all_of(input.builders, [](hosting::Builder one) {
+    return one == wab || one == gh;
+  });
   // Of several it is not looked at which of them wins.
   if (settings.size() != 1 || !reads_them ||
       std::ranges::any_of(settings_called(input, "preventHostingStartup"), is_prevented))

@@ -831,6 +831,12 @@ TEST(Json, NoTwoOfManyItemsAreTakenForDuplicates) {
             "System.FormatException: A duplicate key 'A:299999' was found.");
 }
 
+TEST(Json, OfVeryManySettingsOfLoggingTheFirstAreKept) {
+  const std::string text = described(number_members(R"({"Urls":"x","Logging":{"LogLevel":{)", "1", "}}}"));
+  EXPECT_TRUE(text.starts_with("Logging:LogLevel:"));
+  EXPECT_TRUE(text.ends_with("Urls=x"));
+}
+
 TEST(Json, MoreKestrelSettingsThanMemoryHoldsAreAnOutOfMemoryException) {
   constexpr std::string_view kOutOfMemory =
       "System.OutOfMemoryException: Exception of type 'System.OutOfMemoryException' was thrown.";
