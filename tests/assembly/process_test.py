@@ -11,6 +11,7 @@ from pathlib import Path
 
 import assembly_apps
 import portshim_test
+from init_case import status_of
 from kestrel import UNPRIVILEGED_UID, KestrelTest
 from portshim_test import NET_BIND_SERVICE, NetworkNamespace, Process, Result, Stage, as_root, as_uid
 
@@ -270,9 +271,8 @@ class NoProcess(ProcessTest):
         self.assert_not_examined(ended.pid, f"process {ended.pid} has no command line")
 
     def test_a_thread_of_the_kernel(self):
-        threads = [int(entry.name) for entry in Path("/proc").iterdir()
-                   if entry.name.isdigit() and entry.name != "1" and (entry / "stat").read_text().split(") ")[-1]
-                   .split()[1] == "2"]
+        processes = [int(entry.name) for entry in Path("/proc").iterdir() if entry.name.isdigit()]
+        threads = [pid for pid in processes if status_of(pid).get("PPid") == "2"]
         for thread in threads[:1]:  # a PID namespace of a container has none
             self.assert_not_examined(thread, f"process {thread} has no command line")
 
