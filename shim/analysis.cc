@@ -12,6 +12,7 @@
 #include <string_view>
 
 #include "shim/assemblies.h"
+#include "shim/config.h"
 #include "shim/conversion.h"
 #include "shim/endpoint_check.h"
 #include "shim/finding.h"
@@ -123,6 +124,24 @@ void look_for_certificate(const system::System& system, const Request& request, 
       assemblies::may_bring_certificate(system, analysis.app, request.lookup.path);
 }
 
+/// What lies beside an app that reads no settings file, since its content root is another folder.
+std::optional<situation::UnreadSettings> settings_beside(const system::System& system, const Analysis& analysis) {
+  const auto looked_for_some = [](const hosting::Prediction& one) {
+    return one.builder != hosting::Builder::empty && !one.strict.failure;
+  };
+  const std::string& folder = analysis.app.base_directory;
+  if (!analysis.files || folder.empty() || std::ranges::none_of(analysis.predictions, looked_for_some)) return {};
+  const files::Reader& files = *analysis.files;
+  if (!files.found().empty() || !files.too_large().empty() || !files.settings_directories().empty()) return {};
+  const files::Reader beside(system, "");
+  const std::string path = folder + "/appsettings.json";
+  const kestrel::SettingsFile* file = beside.settings(path);
+  if (file == nullptr) return {};
+  const bool decides = *file && std::ranges::any_of((*file)->settings(),
+                                                    [](const auto& setting) { return config::is_read(setting.first); });
+  return situation::UnreadSettings{.path = path, .decides = decides};
+}
+
 /// --check of a COMMAND that is not here, or cannot be executed: it may be made for another machine or image, so that
 /// this is no reason to refuse.
 std::optional<Finding> say_command(const system::System& system, const Start& start, const Request& request) {
@@ -185,6 +204,7 @@ situation::Situation situation_of(const Analysis& analysis, const options::Optio
     situation.settings_files = analysis.files->found();
     situation.too_large = analysis.files->too_large();
     situation.settings_directories = analysis.files->settings_directories();
+    situation.unread_settings = analysis.unread_settings;
   }
   return situation;
 }
@@ -204,6 +224,7 @@ Analysis analyse(const system::System& system, const Start& start, const Request
   analysis.code.likely = likely::predict(analysis.input, analysis.code.calls);
   analysis.code.hidden = likely::predict_hidden(analysis.input, analysis.code.calls, analysis.code.likely);
 
+  analysis.unread_settings = settings_beside(system, analysis);
   look_for_certificate(system, request, analysis);
   analysis.rules = {.floor = privilege::floor(options.floor, analysis.identity),
                     .denied_is_low = options.floor.kind != options::FloorKind::number,

@@ -34,6 +34,7 @@ struct Running {
 struct Analysis {
   runtime::App app;
   std::unique_ptr<files::Reader> files;  ///< null where COMMAND is no .NET app that is known
+  std::optional<situation::UnreadSettings> unread_settings;
   privilege::Identity identity;
   std::unique_ptr<privilege::Kernel> kernel;  ///< what rules.verdict asks
   bool capability_not_usable = false;

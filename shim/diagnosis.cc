@@ -880,6 +880,17 @@ class Writer {
           "docker makes a directory where the file to mount is missing on the host", "",
           "mount the file itself, or take the directory away");
     }
+    if (s_.unread_settings) say_unread(*s_.unread_settings);
+  }
+
+  void say_unread(const situation::UnreadSettings& unread) {
+    const std::string folder = path::folder_of(unread.path);
+    add(Id::settings_elsewhere, unread.decides ? Severity::warning : Severity::info,
+        fmt::format("'{}'{} is not read, unless the app's code names its folder", quote(unread.path),
+                    unread.decides ? ", which has settings of addresses," : ""),
+        "an app looks for its settings files in its content root: the working directory, or what contentRoot names", "",
+        fmt::format("make '{0}' the working directory (WORKDIR, a Pod's workingDir), or set ASPNETCORE_CONTENTROOT={0}",
+                    quote(folder)));
   }
 
   void say_iis() {

@@ -56,6 +56,7 @@ constexpr std::array kTable{
     Entry{Id::no_home, "https needs a home directory, and the app's user has none"},
     Entry{Id::no_private_key, "an https endpoint whose certificate has no key: unless code sets one, it ends the app"},
     Entry{Id::settings_directory, "a directory in the place of a settings file: .NET takes the file for absent"},
+    Entry{Id::settings_elsewhere, "the settings file beside the app is not read: its content root is another folder"},
     Entry{Id::not_found, "COMMAND was not found"},
     Entry{Id::is_directory, "COMMAND is a directory"},
     Entry{Id::not_executable, "COMMAND has no execute permission for this user"},

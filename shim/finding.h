@@ -49,6 +49,7 @@ enum class Id : std::uint16_t {
   no_home = 321,
   no_private_key = 322,
   settings_directory = 323,
+  settings_elsewhere = 324,
   // PS4xx exec
   not_found = 401,
   is_directory = 402,

@@ -675,9 +675,10 @@ bool ends_app(Id id) {
   constexpr auto kPorts =
       std::to_array<Id>({Id::new_port_taken, Id::collision, Id::immovable, Id::address_in_use, Id::code_port,
                          Id::will_fail, Id::socket_directory, Id::socket_file, Id::address_unavailable});
-  constexpr auto kHarmless = std::to_array<Id>({Id::settings_not_read, Id::code_not_read, Id::environment_too_large,
-                                                Id::profiler_missing, Id::diagnostics_lost, Id::child_signal_ignored,
-                                                Id::stop_signals_blocked, Id::local_alone, Id::settings_directory});
+  constexpr auto kHarmless =
+      std::to_array<Id>({Id::settings_not_read, Id::code_not_read, Id::environment_too_large, Id::profiler_missing,
+                         Id::diagnostics_lost, Id::child_signal_ignored, Id::stop_signals_blocked, Id::local_alone,
+                         Id::settings_directory, Id::settings_elsewhere, Id::hosting_startup_missing});
   const bool is_of_file_or_exec = id >= Id::settings_file && id < Id::not_supervised;
   return is_of_file_or_exec ? std::ranges::find(kHarmless, id) == kHarmless.end()
                             : std::ranges::find(kPorts, id) != kPorts.end();

@@ -34,6 +34,12 @@ struct Code {
   bool lever_used = false;                             ///< --code=rewrite has set it
 };
 
+/// A settings file beside the app, which is not in the content root.
+struct UnreadSettings {
+  std::string path;
+  bool decides = false;  ///< it has settings that have a say in what is bound
+};
+
 /// What is known when the findings are made. Everything outlives the call.
 struct Situation {
   const options::Options& options;
@@ -48,6 +54,7 @@ struct Situation {
   std::vector<std::string> settings_files = {};        ///< that were found
   std::vector<std::string> too_large = {};             ///< settings files that were not read
   std::vector<std::string> settings_directories = {};  ///< in the place of settings files
+  std::optional<UnreadSettings> unread_settings = {};
   bool capability_not_usable = false;  ///< CAP_NET_BIND_SERVICE is effective, and yet a trial bind was denied
 };
 

@@ -512,6 +512,21 @@ class Surroundings(FailuresTest):
             with self.subTest(row.name):
                 self.assert_starts_with_warning(row)
 
+    def test_settings_beside_an_app_with_another_content_root_are_not_read(self):
+        for text, severity in ('{"Urls": "http://+:8085"}', "warning"), ('{"AllowedHosts": "*"}', "info"):
+            row = Row(f"elsewhere {severity}", "PS324", make=containing("appsettings.json", text),
+                      variables={"ASPNETCORE_CONTENTROOT": "/usr", "PORTSHIM_LOG_LEVEL": "info"})
+            for mode in None, "validate":
+                with self.subTest(severity, mode=mode):
+                    app = self.start_row(row, mode)
+                    self.await_output(app, "Application started.")
+                    result = app.so_far()
+                    app.kill()
+                    self.assertIn("Now listening on: http://[::]:8080", result.stdout)
+                    self.assertNotIn("8085", result.stdout)
+                    if mode:
+                        self.assertFinding(result, row.id, severity)
+
     def hidden(self, prefix: str) -> Stage:
         """As the user, without the libraries of that name."""
         folders = {path.parent for path in Path("/usr/lib").glob(f"*/{prefix}*")}
