@@ -167,6 +167,15 @@ void add_findings(diagnosis::Diagnosis& diagnosis, std::vector<Finding> findings
   std::ranges::stable_sort(diagnosis.findings, std::ranges::greater{}, &Finding::severity);
 }
 
+/// Puts what is wrong with portshim's own settings before all other findings; validate refuses.
+void add_invalid(diagnosis::Diagnosis& diagnosis, std::vector<Finding> invalid, const options::Options& options) {
+  if (options.mode == options::Mode::validate && options.check == options::Check::no) {
+    for (Finding& finding : invalid) finding.did = "the app was not started (exit code 78)";
+  }
+  diagnosis.findings.insert(diagnosis.findings.begin(), invalid.begin(), invalid.end());
+  diagnosis.refuse |= !invalid.empty();
+}
+
 /// What the process listens on itself.
 std::vector<address::Target> own_targets(const Running* running) {
   std::vector<address::Target> out;
@@ -260,12 +269,7 @@ Analysis analyse(const system::System& system, const Start& start, const Request
                  running == nullptr ? surroundings::check(system, facts) : surroundings::check_limits(system, facts),
                  options);
   }
-  std::vector<Finding> invalid = request.invocation.invalid;
-  if (options.mode == options::Mode::validate && options.check == options::Check::no) {
-    for (Finding& finding : invalid) finding.did = "the app was not started (exit code 78)";
-  }
-  analysis.diagnosis.findings.insert(analysis.diagnosis.findings.begin(), invalid.begin(), invalid.end());
-  if (!invalid.empty()) analysis.diagnosis.refuse = true;
+  add_invalid(analysis.diagnosis, request.invocation.invalid, options);
   if (options.check != options::Check::no && running == nullptr) {
     if (auto finding = say_command(system, start, request)) add_findings(analysis.diagnosis, {*finding}, options);
   }

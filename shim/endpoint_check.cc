@@ -174,6 +174,15 @@ class Checker {
     }
     if (target.bind == Bind::unix_socket) return find_problem(system_, target.address, s_.identity.uid);
     if (!s_.rules.verdict || !address::has_port(target)) return std::nullopt;
+    if (lacks_zone(endpoint)) {
+      return Problem{
+          .id = Id::address_unavailable,
+          .what = fmt::format("{} is a link-local address, and no interface is named", quote(target.address)),
+          .why =
+              "every link has addresses that begin with fe80: bind(2) answers EINVAL (__inet6_bind, "
+              "net/ipv6/af_inet6.c); .NET will report 'Invalid argument', and not of which",
+          .next = fmt::format("name the interface: [{}%eth0]", quote(target.address))};
+    }
     if (verdicts_left_ == 0) return std::nullopt;
     --verdicts_left_;
     const Verdict verdict = s_.rules.verdict(target);
@@ -185,6 +194,16 @@ class Checker {
                        "a trial bind was answered with EADDRNOTAVAIL; .NET will report 'Cannot assign requested "
                        "address', and not which",
                    .next = "name an address that the container has, or bind all of them: http://+:PORT"};
+  }
+
+  /// A name behind '%' is not in the target's address: .NET looks it up (IPAddressParser.cs).
+  static bool lacks_zone(const Endpoint& endpoint) {
+    constexpr std::array kLinkLocal{"fe8", "fe9", "fea", "feb"};
+    const std::string& address = endpoint.target.address;
+    const bool is_link_local =
+        endpoint.target.bind == address::Bind::ip && address.find(':') == 4 &&
+        std::ranges::any_of(kLinkLocal, [&](const char* start) { return address.starts_with(start); });
+    return is_link_local && !address.contains('%') && !endpoint.text.contains('%');
   }
 
   /// PS102 says it of a new port.

@@ -70,6 +70,8 @@ FAILURES = (
             "SocketException (99): Cannot assign requested address", "PS209", "192.0.2.1 is no address of this host"),
     Failure("IPv6 address of another host", "http://[2001:db8::1]:8080", nothing,
             "SocketException (99): Cannot assign requested address", "PS209", "2001:db8::1 is no address of this host"),
+    Failure("link-local address without its interface", "http://[fe80::1]:8080", nothing,
+            "SocketException (22): Invalid argument", "PS209", "fe80::1 is a link-local address"),
 )
 
 tearDownModule = tally.say

@@ -164,6 +164,18 @@ TEST(Address, ThatThisHostDoesNotHaveIsAnError) {
   EXPECT_THAT(c.only().what, HasSubstr("192.0.2.1 is no address of this host"));
 }
 
+TEST(Address, OfALinkNeedsTheNameOrNumberOfAnInterface) {
+  for (const char* url : {"http://[fe80::1]:8080", "http://[febf::1]:8080"}) {
+    Case c({std::string("ASPNETCORE_URLS=") + url});
+    EXPECT_EQ(c.only().id, Id::address_unavailable) << url;
+    EXPECT_THAT(c.only().what, HasSubstr("no interface is named"));
+  }
+  for (const char* url : {"http://[fe80::1%eth0]:8080", "http://[fe80::1%3]:8080", "http://[fec0::1]:8080",
+                          "http://[fe8::1]:8080", "http://fe80.example:8080"}) {
+    EXPECT_THAT(Case({std::string("ASPNETCORE_URLS=") + url}).check(), IsEmpty()) << url;
+  }
+}
+
 TEST(Address, InUseIsAWarning) {
   Case c({"ASPNETCORE_URLS=http://+:9000"});
   c.verdicts["ANY:9000"] = Verdict::taken;
