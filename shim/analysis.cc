@@ -14,7 +14,9 @@
 #include "shim/assemblies.h"
 #include "shim/config.h"
 #include "shim/conversion.h"
+#include "shim/directories.h"
 #include "shim/endpoint_check.h"
+#include "shim/environment.h"
 #include "shim/finding.h"
 #include "shim/host_files.h"
 #include "shim/launch.h"
@@ -76,7 +78,10 @@ void open_files(const system::System& system, Analysis& analysis) {
   const auto current = system.current_directory();
   if (!current && current.error().code != ENOENT) return;
   analysis.input.current_directory = current.value_or("");
-  analysis.files = std::make_unique<files::Reader>(system, analysis.input.current_directory);
+  const std::string home(environment::value(analysis.input.environment, "HOME").value_or(""));
+  analysis.files =
+      std::make_unique<files::Reader>(system, analysis.input.current_directory,
+                                      home.empty() ? directories::home_of(system, system.ids().effective_uid) : home);
   analysis.input.files = analysis.files.get();
   analysis.input.application = analysis.app.application;
   analysis.input.base_directory = analysis.app.base_directory;

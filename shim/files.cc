@@ -110,8 +110,8 @@ Exception no_certificate(int major, bool ends_early) {
 
 }  // namespace
 
-Reader::Reader(const system::System& system, std::string current_directory)
-    : system_(system), current_directory_(std::move(current_directory)) {}
+Reader::Reader(const system::System& system, std::string current_directory, std::string home)
+    : system_(system), current_directory_(std::move(current_directory)), home_(std::move(home)) {}
 
 std::unique_ptr<kestrel::SettingsFile> Reader::read(const std::string& path) const {
   const auto fail = [](Exception exception) {
@@ -230,6 +230,18 @@ std::optional<Exception> Reader::private_key(const std::string& path, bool with_
                                     "ImportFromEncryptedPem to import this key. (Parameter 'input')"
                                   : "No supported key formats were found. Check that the input represents the contents "
                                     "of a PEM-encoded key file, not the path to such a file. (Parameter 'input')"};
+}
+
+kestrel::Store Reader::store(const std::string& name) const {
+  if (!home_.starts_with('/')) return kestrel::Store::unknown;
+  std::string folder = name;
+  const auto lower = [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c; };
+  std::ranges::transform(folder, folder.begin(), lower);
+  const auto files = system_.list(path::join(home_, ".dotnet/corefx/cryptography/x509stores/" + folder));
+  if (!files && files.error().code != ENOENT && files.error().code != ENOTDIR) return kestrel::Store::unknown;
+  const bool has_some =
+      files && std::ranges::any_of(*files, [](const std::string& file) { return file.ends_with(".pfx"); });
+  return has_some ? kestrel::Store::filled : kestrel::Store::empty;
 }
 
 }  // namespace portshim::files

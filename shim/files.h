@@ -19,8 +19,9 @@ namespace portshim::files {
 /// is larger than System::kMaxFileSize is not read.
 class Reader final : public kestrel::Files {
  public:
-  /// Paths below `current_directory` are called by their relative name in origins.
-  Reader(const system::System& system, std::string current_directory);
+  /// Paths below `current_directory` are called by their relative name in origins. `home`: the user's home directory;
+  /// empty: not known.
+  Reader(const system::System& system, std::string current_directory, std::string home = {});
 
   /// PhysicalFileProvider and FileConfigurationProvider: absent is what cannot be found, and a directory.
   [[nodiscard]] const kestrel::SettingsFile* settings(const std::string& path) const override;
@@ -29,6 +30,8 @@ class Reader final : public kestrel::Files {
                                                                                 int major) const override;
   [[nodiscard]] std::optional<address::Exception> private_key(const std::string& path,
                                                               bool with_password) const override;
+  /// DirectoryBasedStoreProvider.cs and PersistedFiles.Unix.cs: each is a file below ~/.dotnet.
+  [[nodiscard]] kestrel::Store store(const std::string& name) const override;
 
   /// The settings files that were found, in the order in which they were asked for.
   [[nodiscard]] const std::vector<std::string>& found() const { return found_; }
@@ -49,6 +52,7 @@ class Reader final : public kestrel::Files {
 
   const system::System& system_;
   std::string current_directory_;
+  std::string home_;
   mutable std::map<std::string, std::unique_ptr<kestrel::SettingsFile>> settings_;
   mutable std::map<std::string, bool> directories_;
   mutable std::vector<std::string> found_;

@@ -144,17 +144,22 @@ class Start {
     return fail(exception, exception.type != kHang, {.setting = setting}, Fault::certificate, file);
   }
 
-  /// What is in the user's certificate store is not looked up.
+  /// Where the user's certificate store has some, one of them is taken to be the right one.
   bool look_up_certificate(const std::string& section, const SettingPtr& subject) {
     const auto or_default = [&](std::string_view key, std::string_view otherwise) {
       const std::string_view value = kestrel(section + ":" + std::string(key));
       return std::string(value.empty() ? otherwise : value);
     };
     const bool invalid_too = config::is_true(kestrel(section + ":AllowInvalid"));
-    return fail(invalid_operation("The requested certificate " + *subject->value + " could not be found in " +
-                                  or_default("Location", "CurrentUser") + "/" + or_default("Store", "My") +
-                                  " with AllowInvalid setting: " + (invalid_too ? "True" : "False") + "."),
-                false, {.setting = subject}, Fault::certificate);
+    const std::string location = or_default("Location", "CurrentUser");
+    const std::string name = or_default("Store", "My");
+    const bool is_users = setup_.files != nullptr && config::fold(location) == "CURRENTUSER";
+    const Store store = is_users ? setup_.files->store(name) : Store::unknown;
+    if (store == Store::filled) return true;
+    return fail(
+        invalid_operation("The requested certificate " + *subject->value + " could not be found in " + location + "/" +
+                          name + " with AllowInvalid setting: " + (invalid_too ? "True" : "False") + "."),
+        store == Store::empty, {.setting = subject}, Fault::certificate);
   }
 
   /// HttpsConnectionMiddleware.cs.

@@ -83,6 +83,9 @@ enum class Content : std::uint8_t {
   pkcs12,       ///< with its key or without
 };
 
+/// Whether a certificate store has any certificate.
+enum class Store : std::uint8_t { unknown, empty, filled };
+
 /// What a prediction asks of the file system; the same question always has the same answer. Paths are absolute.
 class Files {
  public:
@@ -101,6 +104,8 @@ class Files {
   /// an empty one, .NET takes encrypted keys alone.
   [[nodiscard]] virtual std::optional<address::Exception> private_key(const std::string& path,
                                                                       bool with_password) const = 0;
+  /// The user's certificate store of that name.
+  [[nodiscard]] virtual Store store(const std::string& name) const = 0;
 };
 
 /// A listen option of the app's code (KestrelServerOptions.cs, Listen…).

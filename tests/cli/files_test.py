@@ -1090,12 +1090,24 @@ class Certificates(FilesTest):
                            cwd=self.app).wait()
         self.assertEqual({one["failure"] for one in piped.json["predictions"] if one["builder"] != "slim"}, {None})
 
-    def test_a_subject_depends_on_a_store_that_is_not_looked_into(self):
+    def test_a_subject_depends_on_the_users_store(self):
         self.settings({"Kestrel": {"Certificates": {"Default": {"Subject": "example.org"}}}})
-        report = self.check()
-        self.assertEqual(report["verdict"], "start")
-        failure = next(one for one in report["predictions"] if one["builder"] == "wab")["failure"]
-        self.assertFalse(failure["certain"])
+        home = self.directory / "home"
+        store = home / ".dotnet/corefx/cryptography/x509stores/my"
+        home.mkdir()
+        home.chmod(0o755)
+
+        def failure(home: Text) -> dict | None:
+            report = self.check(env={"HOME": home})
+            return next(one for one in report["predictions"] if one["builder"] == "wab")["failure"]
+
+        self.assertFalse(failure("relative")["certain"])
+        self.assertTrue(failure(home)["certain"], "there is no such folder")
+        store.mkdir(parents=True)
+        (store / "README").touch()
+        self.assertTrue(failure(home)["certain"])
+        (store / "0123.pfx").touch()
+        self.assertIsNone(failure(home))
 
 
 class Secrets(FilesTest):

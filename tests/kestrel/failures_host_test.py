@@ -406,6 +406,8 @@ CERTIFICATES = (
     Row("Password empty", "PS302", ABORTED, NO_KEY_FORMAT, make_certificate, variables={**HTTPS, PASSWORD: ""}),
     Row("certificate the key", "PS302", ABORTED, "CryptographicException", make_certificate,
         variables={**HTTPS, CERTIFICATE_PATH: "localhost.key"}),
+    Row("subject and an empty store", "PS302", ABORTED, "could not be found in CurrentUser/My",
+        variables={"Kestrel__Certificates__Default__Subject": "localhost"}),
     Row("pfx cut off", "PS302", ABORTED, "CryptographicException", cut_pkcs12, variables=PKCS12),
     Row("pfx empty", "PS302", ABORTED, "CryptographicException", containing("localhost.pfx", ""), variables=PKCS12),
     Row("pfx with KeyPath", "PS302", ABORTED, "The provided key file is missing or invalid", make_pkcs12,

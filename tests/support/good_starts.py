@@ -153,6 +153,16 @@ def _make_certificates(folder: Path) -> None:
         copy.chmod(0o644)
 
 
+def _fill_store(folder: Path) -> None:
+    """The certificate is in the user's store, as a file without a password."""
+    _make_certificates(folder)
+    store = folder / "home/.dotnet/corefx/cryptography/x509stores/my"
+    store.mkdir(parents=True)
+    subprocess.run([portshim_test.require_program("openssl"), *"pkcs12 -export -in localhost.pem -inkey localhost.key "
+                    "-passout pass: -out".split(), store / "localhost.pfx"], cwd=folder, check=True, capture_output=True)
+    (store / "localhost.pfx").chmod(0o644)
+
+
 def _replace_by_links(folder: Path) -> None:
     """As Kubernetes mounts a ConfigMap: what is seen is a link to a link."""
     (folder / "..data").mkdir()
@@ -238,6 +248,9 @@ def _settings() -> Iterator[Start]:
     }.items():
         # With a certificate .NET needs a home directory, which none of these users has in /etc/passwd.
         yield Start(name, variables={"HOME": "/", **variables}, prepare=_make_certificates)
+    yield Start("certificate of the user's store", prepare=_fill_store, variables={
+        "HOME": "{}/home", _CERTIFICATES + "Subject": "localhost", _CERTIFICATES + "AllowInvalid": "true",
+        **_urls("https://+:8443")})
     for arguments in (("--urls", "http://+:8081"), ("--urls=http://127.0.0.1:8081",), ("--http_ports", "8081"),
                       ("--environment", "Staging"), ("--contentRoot", "{}"), ("--webroot", "{}"), ("a", "b"),
                       ("/urls", "http://+:8081"), ("--Kestrel:Endpoints:A:Url=http://+:8081",), ("--verbose",)):
