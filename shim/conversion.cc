@@ -42,7 +42,7 @@ bool is_one_of(std::span<const std::string_view> names, std::string_view value) 
   }
 }
 
-enum class Type : std::uint8_t { boolean, integer, length, log_level, color, queue_mode, format };
+enum class Type : std::uint8_t { text, boolean, integer, length, log_level, color, queue_mode, format };
 
 bool is_valid(Type type, std::string_view value) {
   static constexpr std::array<std::string_view, 7> kLevels{"TRACE", "DEBUG",    "INFORMATION", "WARNING",
@@ -51,6 +51,8 @@ bool is_valid(Type type, std::string_view value) {
   static constexpr std::array<std::string_view, 2> kModes{"WAIT", "DROPWRITE"};
   static constexpr std::array<std::string_view, 2> kFormats{"DEFAULT", "SYSTEMD"};
   switch (type) {
+    case Type::text:
+      return true;
     case Type::boolean:
       return is_boolean(value);
     case Type::integer:
@@ -90,9 +92,11 @@ Words words_of(Type type) {
     case Type::queue_mode:
       return {"no such mode", "Wait or DropWrite"};
     case Type::format:
+      return {"no such format", "Default or Systemd"};
+    case Type::text:
       break;
   }
-  return {"no such format", "Default or Systemd"};
+  return {};
 }
 
 struct Key {
@@ -117,22 +121,22 @@ constexpr std::array kKeys{
     Key{"CONSOLE:USEUTCTIMESTAMP", Type::boolean},
 };
 
-/// What .NET converts the value of a key to; nothing where it leaves it as text.
-std::optional<Type> type_of(std::string_view folded_key) {
+/// What .NET converts the value of a key to.
+Type type_of(std::string_view folded_key) {
   constexpr std::string_view kLevels = "LOGLEVEL:";
   folded_key.remove_prefix(folded_key.find(':') + 1);
   const std::string_view below_provider = folded_key.substr(folded_key.find(':') + 1);
   if (folded_key.starts_with(kLevels) || below_provider.starts_with(kLevels)) return Type::log_level;
   const auto* const known = std::ranges::find(kKeys, folded_key, &Key::name);
-  return known == kKeys.end() ? std::nullopt : std::optional(known->type);
+  return known == kKeys.end() ? Type::text : known->type;
 }
 
 std::optional<Finding> invalid_logging(const Situation& s) {
   for (const hosting::Prediction& prediction : s.predictions) {
     for (const config::SettingPtr& setting : prediction.logging) {
-      const auto type = setting->empty() ? std::nullopt : type_of(config::fold(setting->key));
-      if (!type || is_valid(*type, *setting->value)) continue;
-      const auto [is_no, write] = words_of(*type);
+      const Type type = type_of(config::fold(setting->key));
+      if (setting->empty() || is_valid(type, *setting->value)) continue;
+      const auto [is_no, write] = words_of(type);
       return Finding{
           .id = Id::invalid_value,
           .severity = Severity::warning,
