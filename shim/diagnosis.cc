@@ -110,7 +110,7 @@ class Writer {
     const auto asked = framework::parse_version(missing.version);
     std::string out = "use a base image with that version";
     if (!asked) return out;
-    if (missing.name == framework::kAspNetCore || missing.name == "Microsoft.NETCore.App") {
+    if (missing.name == framework::kAspNetCore || missing.name == framework::kNetCore) {
       out += fmt::format(" (mcr.microsoft.com/dotnet/{}:{}.{})", s_.app.binds_nothing() ? "runtime" : "aspnet",
                          asked->major, asked->minor);
     }

@@ -80,7 +80,7 @@ constexpr std::array kTable{
     Entry{Id::hostfxr_missing, "no .NET host (hostfxr) where dotnet or the app looks for it: it ends with 131"},
     Entry{Id::no_app_named, "dotnet is given no app, or a word that is no dll: it looks for an SDK command"},
     Entry{Id::assembly_unusable, "the app's dll cannot be read, is cut off, or has no managed code"},
-    Entry{Id::runtime_incomplete, "an app that brings .NET along lacks a library of it"},
+    Entry{Id::runtime_incomplete, "the runtime that the app uses, its own or a framework, lacks a file: it was not copied whole"},
     Entry{Id::extraction,
           "a single file cannot extract what it holds: HOME or DOTNET_BUNDLE_EXTRACT_BASE_DIR is no use"},
     Entry{Id::startup_hook, "DOTNET_STARTUP_HOOKS names what cannot be loaded: it ends the app"},

@@ -15,6 +15,7 @@
 namespace portshim::framework {
 
 inline constexpr std::string_view kAspNetCore = "Microsoft.AspNetCore.App";
+inline constexpr std::string_view kNetCore = "Microsoft.NETCore.App";
 
 /// A version (semver.org) as hostfxr reads and orders it (fx_ver.cpp). The default is lower than every other.
 struct Version {

@@ -119,24 +119,44 @@ std::optional<Finding> missing_hostfxr(const runtime::App& app, const std::strin
                       "publish self-contained"};
 }
 
-/// The libraries that hostfxr and hostpolicy look for in the folder of the runtime of an app that brings it along.
+/// A file of the runtime, and the exit code without it: of hostfxr, hostpolicy, or coreclr.
+struct RuntimeFile {
+  std::string_view name;
+  int code;
+  int since = 0;  ///< the first major version of which that is known
+};
+constexpr std::array kRuntimeFiles{RuntimeFile{"libhostpolicy.so", 131}, RuntimeFile{"libcoreclr.so", 135},
+                                   RuntimeFile{"libclrjit.so", 134, 8}, RuntimeFile{"libSystem.Native.so", 137, 8},
+                                   RuntimeFile{"System.Private.CoreLib.dll", 137, 8}};
+
+/// The folder where the runtime is looked for: the app's own, or its framework's. Empty: not known.
+std::string runtime_folder(const runtime::App& app) {
+  const bool is_known = !app.assembly.empty() && app.properties && !app.runtimeconfig_invalid;
+  if (!is_known) return {};
+  return app.framework_dependent ? app.runtime_directory : app.base_directory;
+}
+
 std::optional<Finding> missing_library(const system::System& system, const runtime::App& app) {
-  const bool brings_runtime = !app.assembly.empty() && app.properties && !app.framework_dependent &&
-                              !app.runtimeconfig_invalid && !app.base_directory.empty();
-  if (!brings_runtime) return std::nullopt;
-  for (const auto& [library, code] : {std::pair{"libhostpolicy.so", 131}, std::pair{"libcoreclr.so", 135}}) {
-    const auto status = system.status(app.base_directory + "/" + library);
+  const std::string folder = runtime_folder(app);
+  if (folder.empty()) return std::nullopt;
+  for (const auto& [name, code, since] : kRuntimeFiles) {
+    if (app.major.value_or(0) < since) continue;
+    const auto status = system.status(path::join(folder, std::string(name)));
     if (status || status.error().code != ENOENT) continue;
-    return Finding{.id = Id::runtime_incomplete,
-                   .severity = Severity::error,
-                   .what = fmt::format("'{}' is missing in '{}': the app ends with exit code {}", library,
-                                       quote(app.base_directory), code),
-                   .why = fmt::format("'{}' names no framework to use, so the app has to bring .NET along",
-                                      quote(app.runtimeconfig)),
-                   .did = "",
-                   .next =
-                       "copy the whole publish folder into the image; an app that is not self-contained needs the "
-                       "runtimeconfig.json that dotnet publish made"};
+    return Finding{
+        .id = Id::runtime_incomplete,
+        .severity = Severity::error,
+        .what = fmt::format("'{}' is missing in '{}': the app ends with exit code {}", name, quote(folder), code),
+        .why = app.framework_dependent
+                   ? "dotnet runs the app with this version of .NET, which was not copied whole"
+                   : fmt::format("'{}' names no framework to use, so the app has to bring .NET along",
+                                 quote(app.runtimeconfig)),
+        .did = "",
+        .next =
+            app.framework_dependent
+                ? "copy the whole folder of dotnet into the image, or use a base image with the ASP.NET Core runtime"
+                : "copy the whole publish folder into the image; an app that is not self-contained needs the "
+                  "runtimeconfig.json that dotnet publish made"};
   }
   return std::nullopt;
 }

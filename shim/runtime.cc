@@ -91,6 +91,9 @@ void resolve(const system::System& system, const framework::RuntimeConfig& confi
   framework::Resolution resolution = framework::resolve(system, config, host);
   app.missing_framework = std::move(resolution.missing);
   for (framework::Framework& one : resolution.frameworks) {
+    if (one.name == framework::kNetCore) {
+      app.runtime_directory = app.dotnet_root + "/shared/" + one.name + "/" + one.version;
+    }
     if (one.name != framework::kAspNetCore) continue;
     app.asp_net_core = true;
     app.resolved_version = std::move(one.version);

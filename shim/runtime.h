@@ -46,6 +46,7 @@ struct App {
   std::string base_directory = {};       ///< AppContext.BaseDirectory without the slash at its end; empty: unknown
   std::string requested_version = {};    ///< of ASP.NET Core, as written in its runtimeconfig or --fx-version
   std::string resolved_version = {};     ///< of ASP.NET Core, as hostfxr chooses it; empty: none, or not known
+  std::string runtime_directory = {};    ///< of the framework with the runtime, as hostfxr chooses it; empty: not known
   std::string dotnet_root = {};          ///< where hostfxr looks for frameworks; empty: nowhere, or not known
   /// What the app asks for (itself or by another framework), and dotnet_root has no version of that fits: dotnet will
   /// refuse to start. An empty name: nothing is missing, or it is not known.

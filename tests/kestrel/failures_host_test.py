@@ -209,7 +209,8 @@ class Host(FailuresTest):
                 self.assert_dies_and_is_explained(row)
                 self.assert_refused(row)
 
-    def test_without_an_sdk_and_without_a_host(self):
+    def copy_dotnet(self) -> Path:
+        """The folder of a dotnet without SDK, whose frameworks are links to those of the real one."""
         root = self.directory / "dotnet"
         (root / "shared").mkdir(parents=True)
         real = self.dotnet.resolve()
@@ -217,6 +218,30 @@ class Host(FailuresTest):
         shutil.copytree(real.parent / "host", root / "host")
         for name in os.listdir(real.parent / "shared"):
             (root / "shared" / name).symlink_to(real.parent / "shared" / name)
+        return root
+
+    def test_a_runtime_that_was_not_copied_whole(self):
+        root = self.copy_dotnet()
+        framework = root / "shared/Microsoft.NETCore.App"
+        real = framework.resolve()
+        framework.unlink()
+        shutil.copytree(real, framework)
+        for name, code, text in (("libhostpolicy.so", 131, "libhostpolicy.so"), ("libcoreclr.so", 135, "CoreCLR path"),
+                                 ("libclrjit.so", ABORTED, "Failed to load JIT compiler"),
+                                 ("libSystem.Native.so", 137, "libSystem.Native"),
+                                 ("System.Private.CoreLib.dll", 137, "System.Private.CoreLib.dll")):
+            with self.subTest(name):
+                there = list(framework.glob(f"*/{name}"))
+                for path in there:
+                    path.rename(path.with_suffix(".away"))
+                row = Row(f"without {name}", "PS426", code, text)
+                self.assert_dies_and_is_explained(row, root / "dotnet")
+                self.assert_refused(row, root / "dotnet")
+                for path in there:
+                    path.with_suffix(".away").rename(path)
+
+    def test_without_an_sdk_and_without_a_host(self):
+        root = self.copy_dotnet()
         for row in RUNTIME_ONLY:
             with self.subTest(row.name):
                 if row.id == "PS423":

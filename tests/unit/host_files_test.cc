@@ -211,6 +211,32 @@ TEST(HostFiles, AScriptCalledDotnetMayFindTheHostElsewhere) {
   EXPECT_TRUE(c.check().empty());
 }
 
+TEST(HostFiles, ARuntimeThatWasNotCopiedWholeIsAnErrorWithTheCodeOfWhatIsMissing) {
+  constexpr std::array kFiles{std::pair{"libhostpolicy.so", "131"}, std::pair{"libcoreclr.so", "135"},
+                              std::pair{"libclrjit.so", "134"}, std::pair{"libSystem.Native.so", "137"},
+                              std::pair{"System.Private.CoreLib.dll", "137"}};
+  runtime::App app{.kind = runtime::Kind::dotnet, .assembly = "App.dll", .asp_net_core = true, .major = 10};
+  app.properties = std::map<std::string, std::string>{};
+  const auto check_of = [&](std::string_view missing) {
+    Case c;
+    for (const auto& [name, code] : kFiles) {
+      if (name != missing) c.system.file("/runtime/" + std::string(name), "");
+    }
+    return host_files::check(c.system, app, c.argv, "/usr/bin/dotnet", c.environment);
+  };
+  for (const bool is_framework : {true, false}) {
+    app.framework_dependent = is_framework;
+    (is_framework ? app.runtime_directory : app.base_directory) = "/runtime";
+    EXPECT_TRUE(check_of("").empty());
+    for (const auto& [name, code] : kFiles) {
+      const auto found = check_of(name);
+      ASSERT_EQ(found.size(), 1U) << name;
+      EXPECT_EQ(found[0].id, Id::runtime_incomplete);
+      EXPECT_THAT(found[0].what, HasSubstr(code));
+    }
+  }
+}
+
 TEST(HostFiles, AnAssemblyMustBeAWholeManagedImage) {
   Case c;
   for (const std::string& text : {std::string(), std::string("hello"), program_with(""), image(1023, 1024),
