@@ -16,6 +16,8 @@
 #include <utility>
 #include <vector>
 
+#include "shim/ascii.h"
+
 namespace portshim::address {
 namespace {
 
@@ -33,24 +35,20 @@ bool is_digit(char c) {
   return c >= '0' && c <= '9';
 }
 
-char to_lower(char c) {
-  return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
-}
-
 bool is_letter(char c) {
-  return to_lower(c) >= 'a' && to_lower(c) <= 'z';
+  return ascii::to_lower(c) >= 'a' && ascii::to_lower(c) <= 'z';
 }
 
 /// StringComparison.OrdinalIgnoreCase against an ASCII word: no other character folds to an ASCII letter there, not
 /// even U+017F or U+212A.
 bool equals_ignoring_case(std::string_view text, std::string_view lower_case_word) {
-  return std::ranges::equal(text, lower_case_word, {}, to_lower);
+  return std::ranges::equal(text, lower_case_word, {}, ascii::to_lower);
 }
 
 /// The digit's value in bases up to 16; 16 when it is none.
 std::uint32_t digit_value(char c) {
   if (is_digit(c)) return static_cast<std::uint32_t>(c - '0');
-  const char lower = to_lower(c);
+  const char lower = ascii::to_lower(c);
   return lower >= 'a' && lower <= 'f' ? static_cast<std::uint32_t>(lower - 'a') + 10U : 16U;
 }
 

@@ -9,6 +9,7 @@
 #include <unordered_set>
 #include <utility>
 
+#include "shim/ascii.h"
 #include "shim/casing.h"
 #include "shim/utf8.h"
 
@@ -26,13 +27,9 @@ std::uint32_t upper(std::uint32_t point) {
   return mapped ? static_cast<std::uint32_t>(static_cast<std::int64_t>(point) + range->delta) : point;
 }
 
-char upper_ascii(char c) {
-  return c >= 'a' && c <= 'z' ? static_cast<char>(c - 'a' + 'A') : c;
-}
-
 bool starts_with_ignoring_case(std::string_view text, std::string_view prefix) {
   return text.size() >= prefix.size() &&
-         std::ranges::equal(text.substr(0, prefix.size()), prefix, {}, upper_ascii, upper_ascii);
+         std::ranges::equal(text.substr(0, prefix.size()), prefix, {}, ascii::to_upper, ascii::to_upper);
 }
 
 /// A section of which every key is kept, and none decides what is bound.
@@ -77,12 +74,12 @@ void collect_children(const Provider& provider, std::string_view folded_prefix,
 
 std::string fold(std::string_view key) {
   std::string out(key);
-  std::ranges::transform(out, out.begin(), upper_ascii);
+  std::ranges::transform(out, out.begin(), ascii::to_upper);
   if (std::ranges::none_of(key, [](char c) { return static_cast<unsigned char>(c) >= 0x80; })) return out;
   out.clear();
   while (!key.empty()) {
     if (static_cast<unsigned char>(key[0]) < 0x80) {
-      out += upper_ascii(key[0]);
+      out += ascii::to_upper(key[0]);
       key.remove_prefix(1);
       continue;
     }

@@ -8,6 +8,7 @@
 #include <string_view>
 #include <utility>
 
+#include "shim/ascii.h"
 #include "shim/json.h"
 #include "shim/path.h"
 
@@ -234,10 +235,8 @@ std::optional<Exception> Reader::private_key(const std::string& path, bool with_
 
 kestrel::Store Reader::store(const std::string& name) const {
   if (!home_.starts_with('/')) return kestrel::Store::unknown;
-  std::string folder = name;
-  const auto lower = [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c; };
-  std::ranges::transform(folder, folder.begin(), lower);
-  const auto files = system_.list(path::join(home_, ".dotnet/corefx/cryptography/x509stores/" + folder));
+  const std::string folder = ".dotnet/corefx/cryptography/x509stores/" + ascii::lower_case(name);
+  const auto files = system_.list(path::join(home_, folder));
   if (!files && files.error().code != ENOENT && files.error().code != ENOTDIR) return kestrel::Store::unknown;
   const bool has_some =
       files && std::ranges::any_of(*files, [](const std::string& file) { return file.ends_with(".pfx"); });

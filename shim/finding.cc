@@ -8,6 +8,7 @@
 #include <numeric>
 #include <utility>
 
+#include "shim/ascii.h"
 #include "shim/utf8.h"
 #include "shim/words.h"
 
@@ -80,7 +81,8 @@ constexpr std::array kTable{
     Entry{Id::hostfxr_missing, "no .NET host (hostfxr) where dotnet or the app looks for it: it ends with 131"},
     Entry{Id::no_app_named, "dotnet is given no app, or a word that is no dll: it looks for an SDK command"},
     Entry{Id::assembly_unusable, "the app's dll cannot be read, is cut off, or has no managed code"},
-    Entry{Id::runtime_incomplete, "the runtime that the app uses, its own or a framework, lacks a file: it was not copied whole"},
+    Entry{Id::runtime_incomplete,
+          "the runtime that the app uses, its own or a framework, lacks a file: it was not copied whole"},
     Entry{Id::extraction,
           "a single file cannot extract what it holds: HOME or DOTNET_BUNDLE_EXTRACT_BASE_DIR is no use"},
     Entry{Id::startup_hook, "DOTNET_STARTUP_HOOKS names what cannot be loaded: it ends the app"},
@@ -179,11 +181,6 @@ std::size_t user_info_length(std::string_view text) {
   return at == std::string_view::npos ? 0 : at + 1;
 }
 
-/// ASCII only: the words that are compared with are ASCII.
-constexpr char lower(char c) {
-  return 'A' <= c && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
-}
-
 /// The least number of slips that make `b` of `a`: a letter too much, missing, wrong, or swapped with its neighbour
 /// (optimal string alignment). Three rows of the matrix are in memory.
 std::size_t distance(std::string_view a, std::string_view b) {
@@ -192,7 +189,9 @@ std::size_t distance(std::string_view a, std::string_view b) {
   Row previous(b.size() + 1);
   Row row(b.size() + 1);
   std::iota(row.begin(), row.end(), std::size_t{0});
-  const auto same = [&](std::size_t i, std::size_t j) { return lower(a[i - 1]) == lower(b[j - 1]); };
+  const auto same = [&](std::size_t i, std::size_t j) {
+    return ascii::to_lower(a[i - 1]) == ascii::to_lower(b[j - 1]);
+  };
   for (std::size_t i = 1; i <= a.size(); ++i) {
     std::swap(before, previous);
     std::swap(previous, row);
@@ -308,7 +307,7 @@ bool names_secret(std::string_view name) {
   constexpr std::array<std::string_view, 3> kKeys{"accountkey", "accesskey", "key"};
   std::string word;
   for (const char c : name) {
-    if (c != '_' && c != '-' && c != ' ') word += lower(c);
+    if (c != '_' && c != '-' && c != ' ') word += ascii::to_lower(c);
   }
   return std::ranges::find(kKeys, word) != kKeys.end() ||
          std::ranges::any_of(kEnds, [&](std::string_view end) { return word.ends_with(end); }) ||

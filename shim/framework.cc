@@ -11,6 +11,7 @@
 #include <map>
 #include <utility>
 
+#include "shim/ascii.h"
 #include "shim/environment.h"
 #include "shim/host_json.h"
 #include "shim/words.h"
@@ -59,11 +60,6 @@ int to_int(std::string_view text) {
   int value = 0;
   const auto result = std::from_chars(text.data(), text.data() + text.size(), value);
   return result.ec == std::errc::result_out_of_range ? -1 : value;
-}
-
-bool equal_in_any_case(std::string_view a, std::string_view b) {
-  const auto lower = [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c; };
-  return std::ranges::equal(a, b, {}, lower, lower);
 }
 
 /// A variable as hostfxr reads it: an empty one is none (pal::getenv).
@@ -152,7 +148,7 @@ std::optional<Policy> parse_policy(std::string_view name) {
       {"LatestMajor", {Range::major, true}},
   }};
   for (const auto& [text, policy] : kPolicies) {
-    if (equal_in_any_case(text, name)) return policy;
+    if (ascii::equal_in_any_case(text, name)) return policy;
   }
   return std::nullopt;
 }

@@ -14,6 +14,7 @@
 #include <string_view>
 #include <utility>
 
+#include "shim/ascii.h"
 #include "shim/bytes.h"
 #include "shim/directories.h"
 #include "shim/environment.h"
@@ -417,8 +418,7 @@ std::optional<Finding> bad_assembly(const system::System& system, const runtime:
 
 bool ends_with_dll(std::string_view text) {
   constexpr std::string_view kEnd = ".dll";
-  const auto lower = [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c; };
-  return text.size() >= kEnd.size() && std::ranges::equal(text.substr(text.size() - kEnd.size()), kEnd, {}, lower);
+  return text.size() >= kEnd.size() && ascii::equal_in_any_case(text.substr(text.size() - kEnd.size()), kEnd);
 }
 
 /// What is wrong with one entry (StartupHookProvider.cs); a name without a path is looked for in ways of its own.

@@ -14,6 +14,7 @@
 #include <csignal>
 #include <utility>
 
+#include "shim/ascii.h"
 #include "shim/environment.h"
 #include "shim/signal_name.h"
 
@@ -92,15 +93,9 @@ constexpr auto kSettings = std::to_array<Setting>({
 constexpr auto kNotAboutPorts =
     std::to_array<std::string_view>({"init", "grace", "group", "signal-map", "exit-map", "guard", "keep-net-bind"});
 
-/// Only ASCII letters have case here: neither names nor values have others.
-bool equal_in_any_case(std::string_view a, std::string_view b) {
-  const auto lower = [](char c) { return 'A' <= c && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c; };
-  return std::ranges::equal(a, b, {}, lower, lower);
-}
-
 /// The place of `text` among the words, in any case.
 std::optional<std::size_t> index_of(Words words, std::string_view text) {
-  const auto found = std::ranges::find_if(words, [text](auto word) { return equal_in_any_case(word, text); });
+  const auto found = std::ranges::find_if(words, [text](auto word) { return ascii::equal_in_any_case(word, text); });
   if (found == words.end()) return std::nullopt;
   return static_cast<std::size_t>(found - words.begin());
 }
@@ -158,7 +153,7 @@ bool add_part(Assumption& assumption, std::string_view part) {
   const std::size_t equals = part.find('=');
   if (equals == std::string_view::npos) return false;
   const std::string_view value = part.substr(equals + 1);
-  const auto is = [&](std::string_view name) { return equal_in_any_case(part.substr(0, equals), name); };
+  const auto is = [&](std::string_view name) { return ascii::equal_in_any_case(part.substr(0, equals), name); };
   if (is("uid")) return set_once(assumption.uid, read_number<std::uint32_t>(value, 0, kHighestId));
   if (is("gid")) return set_once(assumption.gid, read_number<std::uint32_t>(value, 0, kHighestId));
   if (is("start")) return set_once(assumption.port_start, read_port(value, 0));
@@ -474,7 +469,7 @@ class Values {
     constexpr std::string_view kName = "Logging__Console__FormatterName";
     for (const std::string_view entry : environment) {
       if (entry.size() <= kName.size() || entry[kName.size()] != '=') continue;
-      if (!equal_in_any_case(entry.substr(0, kName.size()), kName)) continue;
+      if (!ascii::equal_in_any_case(entry.substr(0, kName.size()), kName)) continue;
       const auto index = index_of(Words(kLogFormats).first(3), entry.substr(kName.size() + 1));
       return static_cast<log::Format>(index.value_or(0));
     }
@@ -501,7 +496,7 @@ std::string suggest_signal(std::string_view pair) {
   std::string_view wrong = signal_name::number_of(from) ? pair.substr(std::min(colon + 1, pair.size())) : from;
   if (signal_name::number_of(wrong)) return "";
   constexpr std::string_view kPrefix = "SIG";
-  if (equal_in_any_case(wrong.substr(0, kPrefix.size()), kPrefix)) wrong.remove_prefix(kPrefix.size());
+  if (ascii::equal_in_any_case(wrong.substr(0, kPrefix.size()), kPrefix)) wrong.remove_prefix(kPrefix.size());
   return suggestion(wrong, signal_name::all());
 }
 

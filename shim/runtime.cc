@@ -7,6 +7,7 @@
 #include <string_view>
 #include <utility>
 
+#include "shim/ascii.h"
 #include "shim/bundle.h"
 #include "shim/elf.h"
 #include "shim/environment.h"
@@ -15,19 +16,12 @@
 namespace portshim::runtime {
 namespace {
 
-std::string lower(std::string_view text) {
-  std::string out(text);
-  std::ranges::transform(out, out.begin(),
-                         [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c; });
-  return out;
-}
-
 bool is_absent(const system::Error& error) {
   return error.code == ENOENT || error.code == ENOTDIR || error.code == ELOOP;
 }
 
 bool is_assembly_name(std::string_view word) {
-  const std::string name = lower(word);
+  const std::string name = ascii::lower_case(word);
   return name.ends_with(".dll") || name.ends_with(".exe");
 }
 
@@ -56,7 +50,7 @@ struct HostOptions {
 
 /// Where the value of an option goes; null for a word that is none. `files`: those about files are allowed.
 std::string* value_of(HostOptions& options, std::string& ignored, const std::string& word, bool files) {
-  const std::string option = lower(word);
+  const std::string option = ascii::lower_case(word);
   if (option == "--fx-version") return &options.framework.fx_version;
   if (option == "--roll-forward") return &options.framework.roll_forward;
   if (option == "--roll-forward-on-no-candidate-fx") return &options.framework.roll_forward_on_no_candidate_fx;
@@ -170,7 +164,7 @@ std::vector<std::string> assemblies_beside(const system::System& system, const s
 App classify_dotnet(const system::System& system, std::span<const std::string> argv, const std::string& path,
                     std::span<const std::string> environment) {
   App app{.kind = Kind::dotnet, .assembly = {}, .first_argument = argv.size(), .asp_net_core = {}, .major = {}};
-  const bool exec = argv.size() > 1 && lower(argv[1]) == "exec";
+  const bool exec = argv.size() > 1 && ascii::lower_case(argv[1]) == "exec";
   const HostOptions options = read_host_options(argv, exec ? 2 : 1, exec);
   if (options.end >= argv.size() || !is_assembly_name(argv[options.end])) {
     const std::string_view command = options.end < argv.size() ? std::string_view(argv[options.end]) : "";

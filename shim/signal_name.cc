@@ -9,6 +9,8 @@
 #include <cstddef>
 #include <iterator>
 
+#include "shim/ascii.h"
+
 namespace portshim::signal_name {
 namespace {
 
@@ -30,14 +32,6 @@ constexpr auto kNames = std::to_array<Name>({
     {"RTMAX", kHighest},
 });
 
-/// ASCII letters alone: names have no others.
-std::string upper(std::string_view text) {
-  std::string out(text);
-  std::ranges::transform(out, out.begin(),
-                         [](char c) { return 'a' <= c && c <= 'z' ? static_cast<char>(c - 'a' + 'A') : c; });
-  return out;
-}
-
 /// A decimal number without sign.
 std::optional<int> read_number(std::string_view text) {
   int number = 0;
@@ -57,7 +51,7 @@ std::optional<int> in_range(std::optional<int> number, int lowest) {
 
 std::optional<int> number_of(std::string_view text) {
   if (const auto number = read_number(text)) return in_range(number, 1);
-  const std::string name = upper(text);
+  const std::string name = ascii::upper_case(text);
   std::string_view rest = name;
   if (rest.starts_with("SIG")) rest.remove_prefix(3);
   if (const auto* const found = std::ranges::find(kNames, rest, &Name::text); found != kNames.end())
