@@ -124,11 +124,12 @@ std::optional<Finding> missing_hostfxr(const runtime::App& app, const std::strin
 struct RuntimeFile {
   std::string_view name;
   int code;
-  int since = 0;  ///< the first major version of which that is known
+  int since = 0;             ///< the first major version of which that is known
+  bool may_be_mono = false;  ///< an app may bring Mono along in place of coreclr, which does without
 };
-constexpr std::array kRuntimeFiles{RuntimeFile{"libhostpolicy.so", 131}, RuntimeFile{"libcoreclr.so", 135},
-                                   RuntimeFile{"libclrjit.so", 134, 8}, RuntimeFile{"libSystem.Native.so", 137, 8},
-                                   RuntimeFile{"System.Private.CoreLib.dll", 137, 8}};
+constexpr std::array kRuntimeFiles{
+    RuntimeFile{"libhostpolicy.so", 131}, RuntimeFile{"libcoreclr.so", 135}, RuntimeFile{"libclrjit.so", 134, 8, true},
+    RuntimeFile{"libSystem.Native.so", 137, 8}, RuntimeFile{"System.Private.CoreLib.dll", 137, 8}};
 
 /// The folder where the runtime is looked for: the app's own, or its framework's. Empty: not known.
 std::string runtime_folder(const runtime::App& app) {
@@ -140,8 +141,8 @@ std::string runtime_folder(const runtime::App& app) {
 std::optional<Finding> missing_library(const system::System& system, const runtime::App& app) {
   const std::string folder = runtime_folder(app);
   if (folder.empty()) return std::nullopt;
-  for (const auto& [name, code, since] : kRuntimeFiles) {
-    if (app.major.value_or(0) < since) continue;
+  for (const auto& [name, code, since, may_be_mono] : kRuntimeFiles) {
+    if (app.major.value_or(0) < since || (may_be_mono && !app.framework_dependent)) continue;
     const auto status = system.status(path::join(folder, std::string(name)));
     if (status || status.error().code != ENOENT) continue;
     return Finding{

@@ -230,6 +230,10 @@ TEST(HostFiles, ARuntimeThatWasNotCopiedWholeIsAnErrorWithTheCodeOfWhatIsMissing
     EXPECT_TRUE(check_of("").empty());
     for (const auto& [name, code] : kFiles) {
       const auto found = check_of(name);
+      if (std::string_view(name) == "libclrjit.so" && !is_framework) {
+        EXPECT_TRUE(found.empty()) << "it may be Mono";
+        continue;
+      }
       ASSERT_EQ(found.size(), 1U) << name;
       EXPECT_EQ(found[0].id, Id::runtime_incomplete);
       EXPECT_THAT(found[0].what, HasSubstr(code));
